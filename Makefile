@@ -1,0 +1,45 @@
+# Each target does on a laptop what it does in CI; `make setup` is instant when nothing changed.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup weights quickstart check fix test test-fast bench docs clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## Environment in .venv and model weights in weights/ (about 4 minutes once)
+	@$(PYTHON) scripts/setup.py
+
+weights: setup  ## Model weights alone (part of setup)
+
+quickstart: setup  ## The whole chain on this machine's CPU, from exploration to report
+	$(BIN)/t2t run recipe=quickstart
+
+check: setup  ## Format, lint, types, documentation links, versions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/python scripts/check_links.py
+	$(BIN)/python scripts/check_versions.py
+
+fix: setup  ## Format, and repair what lint can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: setup  ## All tests, with a real vLLM server on the CPU (under 8 minutes on 2 cores)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+test-fast: setup  ## Tests that need no model server
+	$(BIN)/python -m pytest -m "not vllm and not slow" $(PYTEST_ARGS)
+
+bench: setup  ## Benchmarks of this project's own code
+	$(BIN)/python -m benchmarks
+
+docs: setup  ## Check that every link and path in the documentation leads somewhere
+	$(BIN)/python scripts/check_links.py
+
+clean:  ## Remove caches and build output; keeps .venv, weights and runs
+	rm -rf .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

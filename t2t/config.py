@@ -1,0 +1,232 @@
+"""The configuration: one section per concern, every default once, checked as one whole.
+
+Hydra composes the values (see `t2t.cli`); these models are the schema. Functions receive their own
+section, never the whole configuration and never an untyped dict.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from t2t.records import Intent
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(Section):
+    """The model under training, and how it is served."""
+
+    name: str = "smollm2_135m"
+    """Name in reports."""
+    source: str = "weights/smollm2-135m-instruct"
+    """Checkpoint folder, or a hub id where there is a network."""
+    template: str = "smollm2"
+    """Chat template of this project, a file name in ``t2t/models/templates`` without ``.jinja``."""
+    max_context: int = Field(default=4096, ge=256)
+    """Longest prompt plus reply in tokens."""
+
+
+class EngineConfig(Section):
+    """The vLLM server that t2t starts, or servers that run already."""
+
+    base_urls: tuple[str, ...] = ()
+    """Servers to use, such as ``http://127.0.0.1:8000``; empty starts one."""
+    port: int = Field(default=0, ge=0, le=65535)
+    """Port of the server that is started; 0 takes a free one."""
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    """Type of weights and activations."""
+    start_timeout_s: float = Field(default=600, gt=0)
+    """Longest wait for a server to answer."""
+    request_timeout_s: float = Field(default=600, gt=0)
+    """Longest wait for one reply."""
+    max_num_seqs: int = Field(default=32, ge=1)
+    """Talks that the engine decodes at once."""
+    cpu_kv_cache_gib: int = Field(default=2, ge=1)
+    """KV cache where the engine runs on the CPU."""
+    args: dict[str, Any] = {}
+    """Further arguments of ``vllm serve`` by their long name with underscores, passed as they are."""
+
+
+class DomainConfig(Section):
+    """Which domains are trained on, and how much data they hold."""
+
+    train: tuple[str, ...] = ("library",)
+    """Domains that training tasks come from."""
+    size: int = Field(default=200, ge=50)
+    """Rows of each domain's main table."""
+
+
+class ExploreConfig(Section):
+    """Finding trajectories."""
+
+    num_train: int = Field(default=1200, ge=0)
+    """Trajectories per training domain."""
+    num_test: int = Field(default=400, ge=0)
+    """Trajectories per evaluated domain, on entities that no training task has."""
+    max_steps: int = Field(default=8, ge=1)
+    """Longest walk in calls."""
+    blocked_share: float = Field(default=0.3, ge=0, le=1)
+    """Share of walks that look for a call that cannot be made."""
+
+
+class SynthesizeConfig(Section):
+    """Writing tasks."""
+
+    intents: tuple[Intent, ...] = tuple(Intent)
+    """Intents to write, in equal numbers."""
+    num_train: int = Field(default=400, ge=0)
+    """Training tasks per domain at most."""
+    num_test: int = Field(default=64, ge=0)
+    """Held-out tasks per domain at most; half with wordings that training tasks never use."""
+
+
+class RolloutConfig(Section):
+    """Playing training tasks."""
+
+    agent: Literal["reference", "model"] = "reference"
+    """Who plays: the known answer as a talk, or the base model."""
+    attempts: int = Field(default=1, ge=1)
+    """Rollouts per task."""
+    concurrency: int = Field(default=32, ge=1)
+    """Talks at once."""
+    max_turns: int = Field(default=14, ge=1)
+    """Agent turns per talk."""
+    max_errors: int = Field(default=4, ge=1)
+    """Refused calls in a row that end a talk."""
+    max_tokens: int = Field(default=160, ge=1)
+    """Tokens per agent turn."""
+    temperature: float = Field(default=1.0, ge=0)
+    """Sampling temperature of a model agent."""
+
+
+class FilterConfig(Section):
+    """Choosing what to train on."""
+
+    per_task: int = Field(default=1, ge=1)
+    """Successful rollouts kept per task."""
+    max_examples: int = Field(default=320, ge=1)
+    """Rows in all."""
+    balance: bool = True
+    """Keep equal numbers per intent, as far as there are enough."""
+
+
+class TrainConfig(Section):
+    """LoRA fine-tuning with TRL."""
+
+    epochs: float = Field(default=2, gt=0)
+    """Passes over the rows."""
+    learning_rate: float = Field(default=1e-3, gt=0, lt=1)
+    """Peak learning rate."""
+    warmup_share: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the steps that warm up."""
+    lora_r: int = Field(default=32, ge=1)
+    """LoRA rank."""
+    lora_alpha: int = Field(default=64, ge=1)
+    """LoRA alpha."""
+    lora_targets: tuple[str, ...] = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+    )
+    """Modules that get an adapter."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """Type of weights and activations."""
+    max_length: int = Field(default=4096, ge=64)
+    """Longest row in tokens; a longer one stops the stage."""
+    rows_per_step: int = Field(default=8, ge=1)
+    """Rows per optimiser step over all ranks."""
+    share_prefix: bool = True
+    """Compute the prefix that rows share once per pack."""
+    rows_per_pack: int = Field(default=4, ge=1)
+    """Rows behind one shared prefix; 1 is no packing."""
+    save_steps: int = Field(default=20, ge=1)
+    """Steps between checkpoints, from which an interrupted run goes on."""
+    trl: dict[str, Any] = {}
+    """Further arguments of TRL's ``SFTConfig``, passed as they are."""
+
+    @model_validator(mode="after")
+    def _packs_fit_steps(self) -> "TrainConfig":
+        if self.rows_per_step % self.rows_per_pack:
+            raise ValueError(
+                f"rows_per_step={self.rows_per_step} is not a multiple of rows_per_pack={self.rows_per_pack}"
+            )
+        return self
+
+
+class EvaluateConfig(Section):
+    """Playing held-out tasks."""
+
+    domains: tuple[str, ...] = ("retail",)
+    """Domains that no training row comes from; trained domains are always evaluated."""
+    num_unseen: int = Field(default=24, ge=0)
+    """Held-out tasks played per unseen domain; at most ``synthesize.num_test``."""
+    attempts: int = Field(default=1, ge=1)
+    """Talks per task and model."""
+    concurrency: int = Field(default=32, ge=1)
+    """Talks at once."""
+    max_turns: int = Field(default=14, ge=1)
+    """Agent turns per talk."""
+    max_errors: int = Field(default=4, ge=1)
+    """Refused calls in a row that end a talk."""
+    max_tokens: int = Field(default=160, ge=1)
+    """Tokens per agent turn."""
+    temperature: float = Field(default=0.0, ge=0)
+    """Sampling temperature; 0 is greedy."""
+
+
+class ComputeConfig(Section):
+    """Where stages run."""
+
+    num_processes: int = Field(default=0, ge=0)
+    """Training processes started by ``t2t run``; 0 is one per GPU, or one without a GPU."""
+
+
+class PathsConfig(Section):
+    """Folders, relative to where the command is typed."""
+
+    runs: str = "runs"
+    """Artifacts and reports."""
+
+
+class RunConfig(Section):
+    """A whole experiment."""
+
+    name: str = "quickstart"
+    """Folder of the report under ``paths.runs``."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of everything."""
+    stages: tuple[str, ...] = ()
+    """Stages to run; empty runs all that are missing."""
+    dry_run: bool = False
+    """Print the plan and stop."""
+    model: ModelConfig = ModelConfig()
+    engine: EngineConfig = EngineConfig()
+    domain: DomainConfig = DomainConfig()
+    explore: ExploreConfig = ExploreConfig()
+    synthesize: SynthesizeConfig = SynthesizeConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    filter: FilterConfig = FilterConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    compute: ComputeConfig = ComputeConfig()
+    paths: PathsConfig = PathsConfig()
+
+    @model_validator(mode="after")
+    def _unseen_is_unseen(self) -> "RunConfig":
+        both = sorted(set(self.domain.train) & set(self.evaluate.domains))
+        if both:
+            raise ValueError(
+                f"evaluate.domains holds {both[0]!r}, which domain.train trains on; "
+                "list only unseen domains there (trained ones are always evaluated)"
+            )
+        if not self.domain.train:
+            raise ValueError("domain.train is empty; name at least one domain")
+        return self

@@ -1,0 +1,82 @@
+"""One live copy of a domain's database, used for one episode."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from t2t.domain.database import Database
+from t2t.domain.domain import Domain
+from t2t.domain.rule import PastCall, Rule, RuleContext, broken_rules
+from t2t.domain.tool import to_json
+from t2t.errors import ToolError
+from t2t.records import DataSpec, ToolCall, ToolResult
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A call that went through."""
+
+    value: Any
+    """What the tool returned."""
+    content: str
+    """The same as JSON text."""
+    broken: tuple[Rule, ...]
+    """Rules that the call broke; tools do not enforce them."""
+
+
+class Environment:
+    """A domain's tools over one episode's database."""
+
+    def __init__(self, domain: Domain, data: DataSpec) -> None:
+        """Open a fresh copy; costs microseconds once the data exists."""
+        self.domain = domain
+        self.db: Database = domain.open(data)
+        self.past: list[PastCall] = []
+        """Calls that went through, in order."""
+
+    def run(self, call: ToolCall, confirmed: bool | None = None) -> Executed:
+        """Execute a call.
+
+        Args:
+            call: The call.
+            confirmed: Has the caller agreed since the last write? None where there is no caller.
+
+        Raises:
+            ToolError: the tool is unknown or refuses; the database is then unchanged.
+        """
+        tool = self.domain.tool_by_name.get(call.name)
+        if tool is None:
+            raise ToolError(f"no tool {call.name!r}; tools are: {', '.join(self.domain.tool_by_name)}")
+        broken = tuple(self.breaks(call, confirmed))
+        savepoint = self.db.savepoint()
+        try:
+            value = tool(self.db, call.arguments)
+        except BaseException:
+            self.db.rollback(savepoint)
+            raise
+        if not tool.writes and self.db.savepoint() != savepoint:
+            raise TypeError(f"tool {call.name!r} of {self.domain.name} is declared a read but wrote")
+        self.past.append(PastCall(call, value))
+        return Executed(value, to_json(value), broken)
+
+    def breaks(self, call: ToolCall, confirmed: bool | None = None) -> list[Rule]:
+        """Rules that the call would break now; empty when its arguments are not valid."""
+        tool = self.domain.tool_by_name.get(call.name)
+        if tool is None:
+            return []
+        try:
+            tool.model.model_validate(dict(call.arguments))
+        except ValueError:
+            return []
+        return broken_rules(self.domain.rules, RuleContext(self.db, call, tuple(self.past), confirmed))
+
+    def answer(self, call: ToolCall, confirmed: bool | None = None) -> tuple[ToolResult, tuple[Rule, ...]]:
+        """Execute a call for an agent: a refusal becomes an error result."""
+        try:
+            done = self.run(call, confirmed)
+        except ToolError as error:
+            return ToolResult(call_id=call.id, name=call.name, content=f"Error: {error}", is_error=True), ()
+        return ToolResult(call_id=call.id, name=call.name, content=done.content, is_error=False), done.broken
+
+    def state_hash(self) -> str:
+        """Hash of the whole database, 32 hex digits."""
+        return self.db.state_hash()

@@ -1,0 +1,51 @@
+"""Rules: clauses of the policy that code can check and that no tool enforces."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from t2t.records import ToolCall
+
+
+@dataclass(frozen=True)
+class PastCall:
+    """A call that went through earlier in the same episode."""
+
+    call: ToolCall
+    value: Any
+    """What the tool returned, as Python objects."""
+
+
+@dataclass(frozen=True)
+class RuleContext:
+    """What a rule looks at: one call that is about to run."""
+
+    db: Any
+    """The domain's database before the call."""
+    call: ToolCall
+    """The call; its arguments are valid and its tool exists."""
+    past: Sequence[PastCall]
+    """Calls that went through before it, in order."""
+    confirmed: bool | None
+    """Did the caller agree since the last write? None where there is no caller, as in exploration."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One checkable clause."""
+
+    clause: str
+    """Number in ``policy.md``, such as ``3.2``."""
+    tools: frozenset[str]
+    """Tools whose calls it looks at."""
+    breaks: Callable[[RuleContext], bool]
+    """True when the call breaks the clause."""
+    reason: str
+    """Why not, as an agent would tell the caller: "another member is waiting for this book"."""
+    cues: tuple[str, ...]
+    """Lower-case words; an honest refusal holds at least one of them."""
+
+
+def broken_rules(rules: Sequence[Rule], context: RuleContext) -> list[Rule]:
+    """The rules that the call breaks, in the order given."""
+    return [rule for rule in rules if context.call.name in rule.tools and rule.breaks(context)]

@@ -1,0 +1,197 @@
+"""Tools: plain typed functions whose signature and docstring are the schema a model reads.
+
+The first parameter of a tool function is the domain's database; the rest are the arguments. A
+parameter typed with a `NewType` over str or int says what kind of value it takes (``OrderId``);
+exploration feeds it values of the same kind that other tools returned.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
+
+import orjson
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, create_model
+
+from t2t.errors import ToolError
+
+KindedValue = tuple[str, str | int]
+"""A value and its kind, the name of a `NewType`: ``("OrderId", "#W0000001")``."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One argument of a tool."""
+
+    name: str
+    annotation: Any
+    required: bool
+    description: str
+
+    @property
+    def kind(self) -> str | None:
+        """Name of the `NewType` of the value, or of each value of a list; None if it has none."""
+        return kind_of(self.annotation)
+
+    @property
+    def is_list(self) -> bool:
+        """True when the argument is a list of values."""
+        return get_origin(_without_none(self.annotation)) is list
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Allowed values of a `Literal` parameter, else empty."""
+        plain = _without_none(self.annotation)
+        return get_args(plain) if get_origin(plain) is Literal else ()
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function of a domain's database that the agent may call."""
+
+    name: str
+    description: str
+    parameters: tuple[Parameter, ...]
+    writes: bool
+    function: Callable[..., Any]
+    returns: Any
+    model: type[BaseModel]
+
+    @property
+    def schema(self) -> dict[str, JsonValue]:
+        """The tool in OpenAI function format."""
+        properties: dict[str, JsonValue] = {p.name: _json_schema(p) for p in self.parameters}
+        required: list[JsonValue] = [p.name for p in self.parameters if p.required]
+        parameters: dict[str, JsonValue] = {"type": "object", "properties": properties, "required": required}
+        return {
+            "type": "function",
+            "function": {"name": self.name, "description": self.description, "parameters": parameters},
+        }
+
+    def __call__(self, db: Any, arguments: Mapping[str, JsonValue]) -> Any:
+        """Check the arguments and run the function on `db`.
+
+        Raises:
+            ToolError: an argument is missing, unknown or of the wrong type, or the function refuses.
+        """
+        try:
+            checked = self.model.model_validate(dict(arguments))
+        except ValidationError as error:
+            raise ToolError(f"{self.name}: {_explain(error, self)}") from None
+        values = {name: getattr(checked, name) for name in type(checked).model_fields}
+        return self.function(db, **values)
+
+
+def tool(*, writes: bool) -> Callable[[Callable[..., Any]], Tool]:
+    """Make a `Tool` of a typed function with a Google docstring.
+
+    Args:
+        writes: True when the function may change the database.
+
+    Raises:
+        TypeError: a parameter or the result has no type, or a parameter no description.
+    """
+
+    def make(function: Callable[..., Any]) -> Tool:
+        hints = get_type_hints(function, include_extras=True)
+        summary, described = _read_docstring(function)
+        parameters: list[Parameter] = []
+        shape: dict[str, Any] = {}
+        for parameter in list(inspect.signature(function).parameters.values())[1:]:
+            if parameter.name not in hints or parameter.name not in described:
+                raise TypeError(f"{function.__name__}: parameter {parameter.name!r} needs a type and a description")
+            required = parameter.default is inspect.Parameter.empty
+            annotation = hints[parameter.name]
+            parameters.append(Parameter(parameter.name, annotation, required, described[parameter.name]))
+            shape[parameter.name] = (annotation, ... if required else parameter.default)
+        if "return" not in hints:
+            raise TypeError(f"{function.__name__}: the result needs a type")
+        model = create_model(function.__name__, __config__=ConfigDict(extra="forbid", strict=True), **shape)
+        return Tool(function.__name__, summary, tuple(parameters), writes, function, hints["return"], model)
+
+    return make
+
+
+def to_json(value: Any) -> str:
+    """JSON text of a tool's value, as the agent reads it; a plain string stays as it is."""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def kind_of(annotation: Any) -> str | None:
+    """Name of the `NewType` in an annotation, looking through None, lists and tuples."""
+    plain = _without_none(annotation)
+    if isinstance(plain, NewType):
+        return plain.__name__
+    if get_origin(plain) in (list, tuple):
+        return kind_of(get_args(plain)[0])
+    return None
+
+
+def harvest(value: Any, annotation: Any) -> Iterator[KindedValue]:
+    """Every value of a known kind inside a tool's result, by its annotation."""
+    plain = _without_none(annotation)
+    if value is None:
+        return
+    if isinstance(plain, NewType):
+        yield plain.__name__, value
+    elif get_origin(plain) in (list, tuple):
+        inner = get_args(plain)[0]
+        for element in value:
+            yield from harvest(element, inner)
+    elif is_dataclass(value):
+        hints = get_type_hints(type(value))
+        for field in fields(value):
+            yield from harvest(getattr(value, field.name), hints[field.name])
+
+
+def _without_none(annotation: Any) -> Any:
+    if get_origin(annotation) in (Union, UnionType):
+        rest = [part for part in get_args(annotation) if part is not NoneType]
+        if len(rest) == 1:
+            return rest[0]
+    return annotation
+
+
+def _read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    text = inspect.getdoc(function) or ""
+    head, _, rest = text.partition("\nArgs:\n")
+    arguments = rest.split("\n\n")[0]
+    described = {
+        match[1]: " ".join(match[2].split())
+        for match in re.finditer(r"^ {4}(\w+): (.*(?:\n {6,}.*)*)", arguments, re.MULTILINE)
+    }
+    return " ".join(head.split()), described
+
+
+def _json_schema(parameter: Parameter) -> dict[str, JsonValue]:
+    plain = _without_none(parameter.annotation)
+    return {**_json_type(plain), "description": parameter.description}
+
+
+def _json_type(annotation: Any) -> dict[str, JsonValue]:
+    if isinstance(annotation, NewType):
+        return _json_type(annotation.__supertype__)
+    if get_origin(annotation) is Literal:
+        return {"type": "string", "enum": list(get_args(annotation))}
+    if get_origin(annotation) is list:
+        return {"type": "array", "items": _json_type(get_args(annotation)[0])}
+    names = {str: "string", int: "integer", float: "number", bool: "boolean"}
+    if annotation not in names:
+        raise TypeError(f"a tool parameter cannot have type {annotation!r}; use str, int, float, bool, Literal, list")
+    return {"type": names[annotation]}
+
+
+def _explain(error: ValidationError, owner: Tool) -> str:
+    known = ", ".join(p.name for p in owner.parameters) or "none"
+    parts: list[str] = []
+    for item in error.errors()[:3]:
+        where = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "missing":
+            parts.append(f"argument {where!r} is missing")
+        elif item["type"] == "extra_forbidden":
+            parts.append(f"unknown argument {where!r}; arguments are: {known}")
+        else:
+            parts.append(f"argument {where!r}: {item['msg'][0].lower()}{item['msg'][1:]}")
+    return "; ".join(parts)

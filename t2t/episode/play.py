@@ -1,0 +1,101 @@
+"""The one conversation loop: an agent, a caller and an environment play a task.
+
+What the model does wrong is data: a malformed call goes back to it as an error, an endless talk and
+a full context end the episode with their `StopReason`. What a service does wrong raises `InfraError`
+and leaves no record. What a domain does wrong raises as it is and stops the stage.
+"""
+
+from typing import NamedTuple
+
+from t2t.domain.environment import Environment
+from t2t.episode.agent import system_prompt
+from t2t.episode.user import ScriptedUser
+from t2t.models.chat import ChatSession, ContextOverflow
+from t2t.records import Message, Rollout, StopReason, Task, ToolResult, Turn
+from t2t.verify.verifier import Talk, verify
+
+
+class Limits(NamedTuple):
+    """Bounds of one talk."""
+
+    max_turns: int
+    """Agent turns."""
+    max_errors: int
+    """Refused or malformed calls in a row."""
+
+
+async def play(
+    task: Task, agent: str, attempt: int, session: ChatSession, environment: Environment, limits: Limits
+) -> Rollout:
+    """Play `task` once and judge it.
+
+    Args:
+        task: The task.
+        agent: Name of the agent in the record.
+        attempt: Number of this attempt, from 0.
+        session: A fresh talk with the agent.
+        environment: A fresh environment on the task's data.
+        limits: Bounds of the talk.
+
+    Raises:
+        InfraError: the agent's service failed; nothing was recorded, the attempt is owed.
+    """
+    user = ScriptedUser(task.scenario, task.id)
+    new = [
+        Message(role="system", content=system_prompt(environment.domain)),
+        Message(role="user", content=user.open()),
+    ]
+    messages = list(new)
+    turns: list[Turn] = []
+    broken: list[str] = []
+    confirmed = False
+    errors = 0
+    stop_reason = StopReason.MAX_TURNS
+    for _ in range(limits.max_turns):
+        try:
+            reply = await session.reply(new)
+        except ContextOverflow:
+            stop_reason = StopReason.CONTEXT_OVERFLOW
+            break
+        messages.append(reply.message)
+        turns.append(reply.turn)
+        new = []
+        if reply.problem:
+            errors += 1
+            result = ToolResult(call_id="", name="", content=f"Error: {reply.problem}", is_error=True)
+            new.append(Message(role="tool", content=result.content, result=result))
+        for call in reply.message.tool_calls:
+            result, rules = environment.answer(call, confirmed)
+            broken.extend(rule.clause for rule in rules)
+            errors = errors + 1 if result.is_error else 0
+            tool = environment.domain.tool_by_name.get(call.name)
+            if tool is not None and tool.writes and not result.is_error:
+                confirmed = False
+            new.append(Message(role="tool", content=result.content, result=result))
+        if not new:
+            turn = user.answer(reply.message.content)
+            confirmed = confirmed or turn.agrees
+            new.append(Message(role="user", content=turn.text))
+            if turn.done:
+                stop_reason = StopReason.USER_DONE
+        messages.extend(new)
+        if stop_reason is StopReason.USER_DONE:
+            break
+        if errors >= limits.max_errors:
+            stop_reason = StopReason.MAX_ERRORS
+            break
+    final_hash = environment.state_hash()
+    talk = Talk(tuple(messages), stop_reason, final_hash, tuple(dict.fromkeys(broken)))
+    return Rollout(
+        id=f"{task.id}/{agent}/{attempt}",
+        task_id=task.id,
+        domain=task.domain,
+        intent=task.intent,
+        agent=agent,
+        attempt=attempt,
+        messages=talk.messages,
+        turns=tuple(turns) if any(turn.sampled_ids for turn in turns) else (),
+        stop_reason=stop_reason,
+        final_hash=final_hash,
+        reward=verify(task, talk),
+    )

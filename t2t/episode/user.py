@@ -1,0 +1,88 @@
+"""The scripted caller: tells what is asked for, agrees to proposals, changes its mind on cue.
+
+It reads the agent's text by words, knows nothing but its scenario, and says the same in the same
+situation. It takes the first statement that is no question and announces nothing as the end.
+"""
+
+import random
+import re
+from typing import NamedTuple
+
+from t2t.records import Fact, UserScenario
+
+_PROPOSAL = re.compile(
+    r"\b(shall i|should i|do you want me|would you like me|go ahead|proceed|"
+    r"is that (?:right|correct|ok|okay|fine)|please confirm|do you confirm|do you agree|yes or no)\b"
+)
+_REQUEST = re.compile(r"\b(please (?:provide|give|tell|share|let me know|confirm|spell)|i need|could you|can you)\b")
+_ANNOUNCEMENT = re.compile(r"\b(let me|one moment|just a moment|i will|i'll|i am going to|i'm going to|please wait)\b")
+_DENIAL = re.compile(r"\b(sorry|cannot|can't|unable|not able|not possible|not allowed)\b")
+_MORE = re.compile(r"\b(anything else|something else|else i can|further (?:help|assist)|other (?:question|request))")
+_HELP = re.compile(r"\b(how (?:can|may) i (?:help|assist)|what can i do|what would you like|how i can (?:help|assist))")
+
+_AGREEMENTS = ("Yes, please.", "Yes.", "Yes, go ahead.", "Yes, that is right.")
+_GOODBYES = ("Thank you, goodbye.", "Okay, thanks. Bye.", "Thanks, that is all.", "All right, thank you. Bye.")
+_PATIENCE = 3
+
+
+class UserTurn(NamedTuple):
+    """What the caller answers."""
+
+    text: str
+    """The words."""
+    done: bool = False
+    """True when the caller hangs up after them."""
+    agrees: bool = False
+    """True when they accept what the agent proposed."""
+
+
+class ScriptedUser:
+    """A caller who follows a `UserScenario` to the letter."""
+
+    def __init__(self, scenario: UserScenario, seed: str) -> None:
+        """Play `scenario`; `seed` picks among equal phrases, the task id for instance."""
+        self._scenario = scenario
+        self._rng = random.Random(f"user/{seed}")
+        self._facts = scenario.facts
+        self._changes = list(scenario.changes)
+        self._puzzled = 0
+
+    def open(self) -> str:
+        """The first message."""
+        return self._scenario.opening
+
+    def answer(self, text: str) -> UserTurn:
+        """Answer one message of the agent that was meant for the caller."""
+        said = text.lower()
+        question = "?" in said or bool(_REQUEST.search(said))
+        if _PROPOSAL.search(said):
+            return self._change() or UserTurn(self._rng.choice(_AGREEMENTS), agrees=True)
+        if question:
+            asked = [fact for fact in self._facts if any(word in said for word in fact.asked_by)]
+            if asked:
+                return self._tell(asked)
+            if _MORE.search(said):
+                return self._change() or UserTurn("No, that is all. Goodbye.", done=True)
+            return self._puzzle(self._scenario.opening if _HELP.search(said) else "I don't know.")
+        if not said.strip():
+            return self._puzzle("Hello? Are you there?")
+        if _ANNOUNCEMENT.search(said) and not _DENIAL.search(said):
+            return self._change() or self._puzzle("Okay.", agrees=True)
+        return self._change() or UserTurn(self._rng.choice(_GOODBYES), done=True)
+
+    def _change(self) -> UserTurn | None:
+        if not self._changes:
+            return None
+        change = self._changes.pop(0)
+        self._facts = change.facts or self._facts
+        return UserTurn(change.text)
+
+    def _tell(self, asked: list[Fact]) -> UserTurn:
+        unsaid = [fact for fact in asked if not fact.in_opening] or asked
+        return UserTurn(" ".join(fact.answer for fact in unsaid[:3]))
+
+    def _puzzle(self, text: str, agrees: bool = False) -> UserTurn:
+        self._puzzled += 1
+        if self._puzzled > _PATIENCE:
+            return UserTurn("I give up. Goodbye.", done=True)
+        return UserTurn(text, agrees=agrees)

@@ -1,0 +1,277 @@
+"""A seeded walker: chains tool outputs into tool inputs by kind and keeps what the rules allow.
+
+A walk acts for one caller. It identifies them, then reads until it can make the call it is after:
+the wish seen least so far, or, for a blocked walk, the wish and clause seen least. Reads that the
+later calls do not need are dropped, and what stays is replayed before it is yielded.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import orjson
+from pydantic import JsonValue
+
+from t2t.domain.domain import Domain
+from t2t.domain.environment import Environment
+from t2t.domain.tool import Tool, harvest
+from t2t.errors import ConfigError, ToolError
+from t2t.records import Arguments, Blocked, DataSpec, Step, ToolCall, Trajectory
+
+_TRIES_PER_STEP = 12
+_WALKS_PER_TRAJECTORY = 60
+
+
+@dataclass
+class Coverage:
+    """What the walks of one run have seen, to prefer what they have not."""
+
+    goals: Counter[str] = field(default_factory=Counter[str])
+    """Trajectories by the tool they end in."""
+    clauses: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    """Blocked trajectories by tool and clause."""
+    dropped: Counter[str] = field(default_factory=Counter[str])
+    """Walks that came to nothing, by reason."""
+
+
+class _Pool:
+    """Values in reach of the walk, by kind, with the step that gave each first."""
+
+    def __init__(self) -> None:
+        self.source: dict[str, dict[str | int, int]] = {}
+
+    def add(self, step: int, kinded: Iterator[tuple[str, str | int]]) -> None:
+        for kind, value in kinded:
+            self.source.setdefault(kind, {}).setdefault(value, step)
+
+    def values(self, kind: str) -> list[str | int]:
+        return list(self.source.get(kind, {}))
+
+
+def explore(
+    domain: Domain, data: DataSpec, count: int, *, max_steps: int, blocked_share: float, seed: int, coverage: Coverage
+) -> Iterator[Trajectory]:
+    """Walk until `count` valid trajectories exist.
+
+    Args:
+        domain: The domain to walk.
+        data: Its data.
+        count: Trajectories to yield.
+        max_steps: Calls per walk at most.
+        blocked_share: Share of the trajectories that end before a call that cannot be made.
+        seed: Every trajectory follows from this and its number alone, and from `coverage`.
+        coverage: Filled while walking.
+
+    Raises:
+        ConfigError: the domain's data or the settings allow too few trajectories.
+    """
+    found = 0
+    for attempt in range(count * _WALKS_PER_TRAJECTORY):
+        if found == count:
+            return
+        rng = random.Random(f"explore/{seed}/{domain.name}/{data.split}/{attempt}")
+        blocked = rng.random() < blocked_share
+        walked = _walk(domain, data, rng, max_steps, blocked, coverage)
+        if walked is None:
+            continue
+        trajectory = walked.model_copy(update={"id": f"{domain.name}-{data.split}-{found:06d}"})
+        if not replays(domain, trajectory):
+            coverage.dropped["does not replay when reduced"] += 1
+            continue
+        found += 1
+        yield trajectory
+    if found < count:
+        raise ConfigError(
+            f"explore: only {found} of {count} trajectories exist for {domain.name!r} in "
+            f"{count * _WALKS_PER_TRAJECTORY} walks; raise explore.max_steps or domain.size, or lower explore.num_*"
+        )
+
+
+def replays(domain: Domain, trajectory: Trajectory) -> bool:
+    """True when every step gives its recorded result again, breaks no rule, and the block still holds."""
+    environment = Environment(domain, trajectory.data)
+    for step in trajectory.steps:
+        try:
+            done = environment.run(step.call)
+        except ToolError:
+            return False
+        if done.broken or done.content != step.content:
+            return False
+    blocked = trajectory.blocked
+    return blocked is None or blocked.clause in [rule.clause for rule in environment.breaks(blocked.call)]
+
+
+def _walk(
+    domain: Domain, data: DataSpec, rng: random.Random, max_steps: int, blocked: bool, coverage: Coverage
+) -> Trajectory | None:
+    environment = Environment(domain, data)
+    caller = rng.choice(domain.callers.ids(environment.db))
+    pool = _Pool()
+    knowledge = domain.callers.knows(environment.db, caller, rng)
+    pool.add(-1, harvest(knowledge, type(knowledge)))
+    steps: list[Step] = []
+    done: set[tuple[str, str]] = set()
+
+    def take(tool: Tool, arguments: Arguments) -> bool:
+        call = ToolCall(id=f"call_{len(steps) + 1}", name=tool.name, arguments=arguments)
+        try:
+            executed = environment.run(call)
+        except ToolError:
+            return False
+        pool.add(len(steps), harvest(executed.value, tool.returns))
+        steps.append(Step(call=call, content=executed.content, writes=tool.writes))
+        done.add((tool.name, _key(arguments)))
+        return True
+
+    identity = rng.choice(domain.callers.identities)
+    facts = domain.callers.facts(environment.db, caller)
+    identify = domain.tool_by_name[identity.tool]
+    if not take(identify, {parameter: facts[name] for parameter, name in identity.parameters.items()}):
+        coverage.dropped["caller not found"] += 1
+        return None
+
+    goal = _choose_goal(domain, rng, blocked, coverage)
+    goals_left = 2 if not blocked and rng.random() < 0.25 else 1
+    if blocked and rng.random() < 0.3:
+        goals_left = 2
+    reached: set[str] = set()
+    meant: dict[tuple[str, int], set[str]] = {}
+
+    def is_wish(tool: Tool, arguments: Arguments) -> bool:
+        state = (tool.name, environment.db.savepoint())
+        if state not in meant:
+            candidates = domain.wish_by_tool[tool.name].candidates(environment.db, caller)
+            meant[state] = {_key(candidate.arguments) for candidate in candidates}
+        return _key(arguments) in meant[state]
+
+    while len(steps) < max_steps:
+        last = goals_left == 1
+        if goal.name == identity.tool and not reached:
+            reached.add(steps[0].call.id)
+            coverage.goals[goal.name] += 1
+            if last:
+                return _reduce(domain, data, caller, steps, reached, None)
+            goals_left -= 1
+            goal = _choose_goal(domain, rng, blocked, coverage)
+            continue
+        for _ in range(_TRIES_PER_STEP):
+            arguments = _sample_arguments(goal, pool, rng)
+            if arguments is None or not is_wish(goal, arguments):
+                continue
+            call = ToolCall(id=f"call_{len(steps) + 1}", name=goal.name, arguments=arguments)
+            broken = environment.breaks(call)
+            if blocked and last:
+                if len(broken) == 1 and goal.writes:
+                    rule = broken[0]
+                    seen = coverage.clauses[(goal.name, rule.clause)]
+                    if seen > min(coverage.clauses.values(), default=0) + 3 and rng.random() < 0.9:
+                        continue
+                    coverage.clauses[(goal.name, rule.clause)] += 1
+                    block = Blocked(call=call, clause=rule.clause, reason=rule.reason)
+                    return _reduce(domain, data, caller, steps, reached, block)
+                continue
+            if broken or (goal.name, _key(arguments)) in done:
+                continue
+            if goal.writes and any(step.writes and step.call.arguments == arguments for step in steps):
+                continue
+            if take(goal, arguments):
+                reached.add(steps[-1].call.id)
+                coverage.goals[goal.name] += 1
+                if last:
+                    return _reduce(domain, data, caller, steps, reached, None)
+                goals_left -= 1
+                goal = _choose_goal(domain, rng, blocked, coverage)
+                break
+        else:
+            if not _take_some_read(domain, environment, pool, rng, done, take):
+                break
+    coverage.dropped["goal out of reach"] += 1
+    return None
+
+
+def _choose_goal(domain: Domain, rng: random.Random, blocked: bool, coverage: Coverage) -> Tool:
+    names = [wish.tool for wish in domain.wishes if domain.tool_by_name[wish.tool].writes or not blocked]
+    weights = [1.0 / (1 + coverage.goals[name]) for name in names]
+    return domain.tool_by_name[rng.choices(names, weights)[0] if not blocked else rng.choice(names)]
+
+
+def _take_some_read(
+    domain: Domain,
+    environment: Environment,
+    pool: _Pool,
+    rng: random.Random,
+    done: set[tuple[str, str]],
+    take: Callable[[Tool, Arguments], bool],
+) -> bool:
+    reads = [tool for tool in domain.tools if not tool.writes]
+    rng.shuffle(reads)
+    for tool in reads:
+        for _ in range(3):
+            arguments = _sample_arguments(tool, pool, rng)
+            if arguments is None or (tool.name, _key(arguments)) in done:
+                continue
+            call = ToolCall(id="probe", name=tool.name, arguments=arguments)
+            if not environment.breaks(call) and take(tool, arguments):
+                return True
+    return False
+
+
+def _sample_arguments(tool: Tool, pool: _Pool, rng: random.Random) -> Arguments | None:
+    arguments: dict[str, JsonValue] = {}
+    for parameter in tool.parameters:
+        if not parameter.required and rng.random() < 0.5:
+            continue
+        if parameter.choices:
+            arguments[parameter.name] = rng.choice(parameter.choices)
+            continue
+        values = pool.values(parameter.kind) if parameter.kind else []
+        if not values:
+            if parameter.required:
+                return None
+            continue
+        picked = rng.choice(values)
+        arguments[parameter.name] = [picked] if parameter.is_list else picked
+    return arguments
+
+
+def _key(arguments: Arguments) -> str:
+    return orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _reduce(
+    domain: Domain, data: DataSpec, caller: str, steps: list[Step], goals: set[str], blocked: Blocked | None
+) -> Trajectory:
+    """Keep the identification, the goals, and the earliest read that gives each value they need."""
+    environment = Environment(domain, data)
+    gives: list[set[tuple[str, str | int]]] = []
+    for step in steps:
+        value = environment.run(step.call).value
+        gives.append(set(harvest(value, domain.tool_by_name[step.call.name].returns)))
+    needed: set[tuple[str, str | int]] = set()
+    kept: list[Step] = []
+    calls = [(step.call, index) for index, step in enumerate(steps)]
+    if blocked:
+        needed |= _needs(domain, blocked.call)
+    for call, index in reversed(calls):
+        earlier: set[tuple[str, str | int]] = set().union(*gives[:index])
+        useful = any(item in needed and item not in earlier for item in gives[index])
+        if index == 0 or call.id in goals or useful:
+            needed |= _needs(domain, call)
+            kept.append(steps[index])
+    kept.reverse()
+    return Trajectory(
+        id="", domain=domain.name, data=data, caller=caller, steps=tuple(kept), blocked=blocked
+    )
+
+
+def _needs(domain: Domain, call: ToolCall) -> set[tuple[str, str | int]]:
+    needed: set[tuple[str, str | int]] = set()
+    for parameter in domain.tool_by_name[call.name].parameters:
+        value = call.arguments.get(parameter.name)
+        if parameter.kind is None or value is None:
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, str | int):
+                needed.add((parameter.kind, item))
+    return needed

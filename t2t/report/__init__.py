@@ -1,0 +1,1 @@
+"""Numbers, plots and pages about finished talks; nothing here calls a model."""
