@@ -8,6 +8,7 @@ a call with nothing to do returns at once. The pins are a complete list, install
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import hashlib
 import importlib.util
@@ -77,7 +78,7 @@ def check_machine() -> None:
     """Refuse at once what would fail after minutes.
 
     Raises:
-        SetupError: the system, a missing module of Python, or too little disk space.
+        SetupError: the system, a missing module of Python or system library, or too little disk space.
     """
     if sys.platform != "linux":
         raise SetupError(f"vLLM's packages are for Linux, this is {sys.platform}; use Dockerfile.cpu")
@@ -87,6 +88,10 @@ def check_machine() -> None:
         raise SetupError(
             f"Python {version} lacks its module {missing[0]}; on Debian and Ubuntu: apt install python{version}-venv"
         )
+    try:
+        ctypes.CDLL("libnuma.so.1")
+    except OSError:
+        raise SetupError("vLLM needs libnuma.so.1; on Debian and Ubuntu: apt install libnuma1") from None
     free_gb = shutil.disk_usage(ROOT).free / 1e9
     needed_gb = 1 if PYTHON.exists() else DISK_GB
     if free_gb < needed_gb:
@@ -94,12 +99,12 @@ def check_machine() -> None:
 
 
 def read_pins(text: str) -> dict[str, str]:
-    """Version by package name of a list of exact pins; comments and markers are left out."""
+    """Version by package name of the exact pins in a list; comments, markers and other lines are left out."""
     pins: dict[str, str] = {}
     for line in text.splitlines():
         pin = line.split("#")[0].split(";")[0].strip()
-        if pin:
-            name, _, version = pin.partition("==")
+        name, equal, version = pin.partition("==")
+        if equal:
             pins[normalize(name)] = version
     return pins
 
@@ -215,7 +220,7 @@ def call(what: str, command: Sequence[str | Path], lock: int) -> bool:
 def last_line() -> str:
     """The last line of the log that says something, cut to the width of a terminal."""
     lines = LOG.read_bytes()[-4000:].decode(errors="replace").splitlines()
-    spoken = [line.strip() for line in lines if line.strip() and "━" not in line]
+    spoken = [line.strip() for line in lines if line.strip() and not re.search("━|WARNING|^==", line)]
     return spoken[-1][:90] if spoken else ""
 
 

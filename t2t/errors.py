@@ -7,6 +7,8 @@ T2TError
 └── RunError        the person who started the run: the run cannot go on (exit code 1)
 """
 
+import errno
+
 
 class T2TError(Exception):
     """Base of every error this package raises on purpose; its text is one line for a reader."""
@@ -26,3 +28,14 @@ class InfraError(T2TError):
 
 class RunError(T2TError):
     """A run stops; what was finished before stays on disk."""
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """One line for a failure and the exit code: 2 for usage, 1 for a failed run; empty for a bug."""
+    if isinstance(error, ConfigError):
+        return f"error: {error}", 2
+    if isinstance(error, T2TError):
+        return f"error: {error}", 1
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "error: the disk is full; free some space and start again, finished work is kept", 1
+    return "", 1

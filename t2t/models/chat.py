@@ -38,6 +38,6 @@ class ChatSession(Protocol):
 class ChatModel(Protocol):
     """A model that talks."""
 
-    def open(self, tools: str) -> ChatSession:
-        """Start a talk; `tools` is the JSON text of the tool schemas."""
+    def open(self, tools: str, seed: int = 0) -> ChatSession:
+        """Start a talk; `tools` is the JSON text of the tool schemas, `seed` that of its sampling, below 2**31."""
         ...

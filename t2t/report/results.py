@@ -143,14 +143,26 @@ class Results(Record):
     """Policy clauses that talks break, whether or not it costs the reward."""
 
 
+class _Talk(NamedTuple):
+    """What the numbers need of one talk."""
+
+    model: str
+    task_id: str
+    success: bool
+    stop_reason: str
+    failed_checks: tuple[str, ...]
+    broken_clauses: tuple[str, ...]
+
+
 class _TaskFacts(NamedTuple):
     domain: str
     intent: Intent
     wording: Split
+    held_out: bool
 
 
-_Attempts = dict[str, dict[str, bool]]
-"""Success by rollout id, by task id."""
+_Outcomes = dict[str, list[bool]]
+"""Success by attempt, by task id."""
 
 
 def summarize(rollouts: Iterable[Rollout], tasks: Iterable[Task], trained: Collection[str]) -> Results:
@@ -165,60 +177,161 @@ def summarize(rollouts: Iterable[Rollout], tasks: Iterable[Task], trained: Colle
         The same for any order of the talks.
 
     Raises:
-        RunError: a talk is about an unknown task, or about a task on the training half of a trained domain.
+        RunError: a talk is about an unknown task, or about one on the training half of a trained domain.
     """
-    facts = {task.id: _facts(task, trained) for task in tasks}
-    attempts: defaultdict[str, _Attempts] = defaultdict(lambda: defaultdict(dict))
-    endings: dict[str, tuple[str, str, str, tuple[str, ...], tuple[str, ...]]] = {}
-    for rollout in rollouts:
-        if rollout.task_id not in facts:
-            raise RunError(f"rollout {rollout.id} is about a task that is not given; pass the tasks it was played on")
-        attempts[rollout.agent][rollout.task_id][rollout.id] = rollout.reward.value >= 1
-        endings[rollout.id] = (
-            rollout.agent,
-            facts[rollout.task_id].domain,
-            rollout.stop_reason.value,
-            tuple(name for name, passed in rollout.reward.checks.items() if not passed),
-            tuple(sorted(set(rollout.reward.broken_clauses))),
-        )
-    models = sort_models(attempts)
-    domains = sorted({facts[task_id].domain for played in attempts.values() for task_id in played})
-    domains.sort(key=lambda domain: domain not in trained)
-    num_rollouts = Counter((model, domain) for model, domain, _, _, _ in endings.values())
+    facts = {task.id: _TaskFacts(task.domain, task.intent, task.wording, task.data.split == "test") for task in tasks}
+    talks = {rollout.id: _read(rollout) for rollout in rollouts}
+    for rollout_id, talk in talks.items():
+        if talk.task_id not in facts:
+            raise RunError(f"rollout {rollout_id} is about a task that is not given; pass the tasks it was played on")
+        if facts[talk.task_id].domain in trained and not facts[talk.task_id].held_out:
+            raise RunError(f"rollout {rollout_id} is about a training task; evaluate on tasks with data.split=test")
 
-    def count(names: Callable[[str, tuple[str, ...], tuple[str, ...]], Sequence[str]]) -> tuple[CountRow, ...]:
-        counts = Counter(
-            (model, domain, name)
-            for model, domain, reason, checks, clauses in endings.values()
-            for name in names(reason, checks, clauses)
-        )
-        return tuple(
-            CountRow(model=model, domain=domain, name=name, count=number, num_rollouts=num_rollouts[model, domain])
-            for (model, domain, name), number in sorted(
-                counts.items(),
-                key=lambda item: (domains.index(item[0][1]), models.index(item[0][0]), -item[1], item[0][2]),
-            )
-        )
+    outcomes: defaultdict[str, defaultdict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for talk in talks.values():
+        outcomes[talk.model][talk.task_id].append(talk.success)
+    models = sort_models(outcomes)
+    domains = sorted(
+        {facts[talk.task_id].domain for talk in talks.values()}, key=lambda name: (name not in trained, name)
+    )
+
+    def select(model: str, domain: str, condition: Condition, wording: Split | None = None) -> _Outcomes:
+        return {
+            task_id: attempts
+            for task_id, attempts in outcomes[model].items()
+            if facts[task_id].domain == domain
+            and condition in ("all", facts[task_id].intent.value)
+            and wording in (None, facts[task_id].wording)
+        }
+
+    def count(names: Callable[[_Talk], Sequence[str]]) -> tuple[CountRow, ...]:
+        talks_of = Counter((facts[talk.task_id].domain, talk.model) for talk in talks.values())
+        counts = Counter((facts[t.task_id].domain, t.model, name) for t in talks.values() for name in names(t))
+        rows = [
+            CountRow(model=model, domain=domain, name=name, count=number, num_rollouts=talks_of[domain, model])
+            for (domain, model, name), number in counts.items()
+        ]
+        return tuple(sorted(rows, key=lambda r: (domains.index(r.domain), models.index(r.model), -r.count, r.name)))
 
     return Results(
         results=tuple(
-            ResultRow(
-                model=model,
-                domain=domain,
-                seen=domain in trained,
-                intent=condition,
-                num_tasks=len(outcomes),
-                **success_share(outcomes)._asdict_success(),
-            )
+            _result_row(model, domain, domain in trained, condition, chosen)
             for domain in domains
             for condition in CONDITIONS
             for model in models
-            if (outcomes := _select(attempts[model], facts, domain, condition).outcomes)
+            if (chosen := select(model, domain, condition))
         ),
-        by_wording=(),
-        comparisons=(),
-        pass_k=(),
-        stop_reasons=count(lambda reason, checks, clauses: (reason,)),
-        failed_checks=count(lambda reason, checks, clauses: checks),
-        broken_clauses=count(lambda reason, checks, clauses: clauses),
+        by_wording=tuple(
+            _wording_row(model, domain, WORDINGS[wording], chosen)
+            for domain in domains
+            if domain in trained
+            for wording in WORDINGS
+            for model in models
+            if (chosen := select(model, domain, "all", wording))
+        ),
+        comparisons=tuple(
+            comparison
+            for domain in domains
+            for condition in CONDITIONS
+            for comparison in _comparisons(
+                domain,
+                domain in trained,
+                condition,
+                select("tuned", domain, condition),
+                select("base", domain, condition),
+            )
+        ),
+        pass_k=tuple(
+            row
+            for domain in domains
+            for model in models
+            for row in _pass_rows(model, domain, select(model, domain, "all"))
+        ),
+        stop_reasons=count(lambda talk: (talk.stop_reason,)),
+        failed_checks=count(lambda talk: talk.failed_checks),
+        broken_clauses=count(lambda talk: talk.broken_clauses),
+    )
+
+
+def sort_models(models: Iterable[str]) -> list[str]:
+    """Order models from floor to ceiling; others come before the ceiling, by name."""
+
+    def place(model: str) -> tuple[float, str]:
+        return (_MODEL_ORDER.index(model) if model in _MODEL_ORDER else 2.5, model)
+
+    return sorted(set(models), key=place)
+
+
+def _read(rollout: Rollout) -> _Talk:
+    return _Talk(
+        model=rollout.agent,
+        task_id=rollout.task_id,
+        success=rollout.reward.value == 1.0,
+        stop_reason=rollout.stop_reason.value,
+        failed_checks=tuple(name for name, passed in rollout.reward.checks.items() if not passed),
+        broken_clauses=tuple(sorted(set(rollout.reward.broken_clauses))),
+    )
+
+
+def _result_row(model: str, domain: str, seen: bool, intent: Condition, outcomes: _Outcomes) -> ResultRow:
+    share = success_share(list(outcomes.values()))
+    return ResultRow(
+        model=model,
+        domain=domain,
+        seen=seen,
+        intent=intent,
+        num_tasks=len(outcomes),
+        success=share.value,
+        low=share.low,
+        high=share.high,
+    )
+
+
+def _wording_row(model: str, domain: str, wording: Wording, outcomes: _Outcomes) -> WordingRow:
+    share = success_share(list(outcomes.values()))
+    return WordingRow(
+        model=model,
+        domain=domain,
+        wording=wording,
+        num_tasks=len(outcomes),
+        success=share.value,
+        low=share.low,
+        high=share.high,
+    )
+
+
+def _comparisons(
+    domain: str, seen: bool, intent: Condition, tuned: _Outcomes, base: _Outcomes
+) -> tuple[Comparison, ...]:
+    """The comparison, or none where the two have no task in common."""
+    common = sorted(tuned.keys() & base.keys())
+    if not common:
+        return ()
+    ours, theirs = [tuned[task_id] for task_id in common], [base[task_id] for task_id in common]
+    our_share, their_share = success_share(ours), success_share(theirs)
+    difference = compare(ours, theirs)
+    return (
+        Comparison(
+            domain=domain,
+            seen=seen,
+            intent=intent,
+            num_tasks=len(common),
+            difference=difference.value,
+            low=difference.low,
+            high=difference.high,
+            p_value=difference.p_value,
+            overlap=our_share.low <= their_share.high and their_share.low <= our_share.high,
+        ),
+    )
+
+
+def _pass_rows(model: str, domain: str, outcomes: _Outcomes) -> tuple[PassRow, ...]:
+    numbers = {len(attempts) for attempts in outcomes.values()}
+    if len(numbers) != 1 or numbers == {1}:
+        return ()
+    attempts = numbers.pop()
+    successes = [sum(done) for done in outcomes.values()]
+    return tuple(
+        PassRow(model=model, domain=domain, k=k, value=pass_hat_k(successes, attempts, k))
+        for k in range(1, attempts + 1)
     )

@@ -57,7 +57,10 @@ def _attend(
         The output of shape (1, n, heads, head size), and no weights.
     """
     if pack_layout is None:
-        raise RunError("the model's layers do not pass pack_layout on to attention; set train.share_prefix=false")
+        raise RunError(
+            "this model's layers do not pass pack_layout on to attention; "
+            "set train.share_prefix=false and train.rows_per_pack=1"
+        )
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)

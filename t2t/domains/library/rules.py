@@ -8,7 +8,7 @@ _READS_OF_A_MEMBER = frozenset({"list_loans", "list_reservations"})
 
 
 def _identified(context: RuleContext) -> set[str]:
-    return {past.value.member_id for past in context.past if past.call.name == "find_member"}
+    return {past.value.id for past in context.past if past.call.name == "find_member"}
 
 
 def _owner(context: RuleContext) -> str | None:

@@ -22,7 +22,7 @@ from t2t.errors import ToolError
 class MemberView:
     """A member as the desk sees one."""
 
-    member_id: MemberId
+    id: MemberId
     name: str
     fines: str
     reservations: int
@@ -32,19 +32,20 @@ class MemberView:
 class LoanView:
     """A loan with what decides whether it may be renewed."""
 
-    loan_id: LoanId
+    id: LoanId
     title: str
     author: str
     due: str
     renewals: int
-    others_waiting: bool
+    waiting: bool
+    """True when another member waits for the book."""
 
 
 @dataclass(frozen=True, slots=True)
 class BookView:
     """A hit of the catalogue search."""
 
-    book_id: BookId
+    id: BookId
     title: str
     author: str
     reference_only: bool
@@ -54,7 +55,7 @@ class BookView:
 class ReservationView:
     """A reservation."""
 
-    reservation_id: ReservationId
+    id: ReservationId
     title: str
     author: str
     branch: Branch
@@ -153,7 +154,7 @@ def renew_loan(db: LibraryDB, loan_id: LoanId) -> LoanView:
     due = date.fromisoformat(loan.due) + timedelta(days=21)
     loan = db.loans.put(replace(loan, due=due.isoformat(), renewals=loan.renewals + 1))
     book = db.books[loan.book_id]
-    return LoanView(loan.id, book.title, book.author, loan.due, loan.renewals, others_waiting=False)
+    return LoanView(loan.id, book.title, book.author, loan.due, loan.renewals, waiting=False)
 
 
 @tool(writes=True)

@@ -200,13 +200,29 @@ _NETWORKS = ("Visa", "Mastercard", "Amex")
 _WALLET = "Tapwell wallet"
 _OFFSET: dict[Split, int] = {"train": 0, "test": 5_000_000}
 """Keeps the ids of the splits apart."""
-_STATUSES: tuple[tuple[Status, int], ...] = (
-    ("pending", 36),
-    ("processed", 5),
-    ("shipped", 11),
-    ("delivered", 42),
-    ("cancelled", 6),
+_STATUSES: tuple[Status, ...] = (
+    "pending",
+    "pending",
+    "pending",
+    "pending",
+    "pending",
+    "pending",
+    "pending",
+    "delivered",
+    "delivered",
+    "delivered",
+    "delivered",
+    "delivered",
+    "delivered",
+    "delivered",
+    "delivered",
+    "delivered",
+    "processed",
+    "processed",
+    "shipped",
+    "cancelled",
 )
+"""One entry for a twentieth of the orders."""
 
 
 def generate(data: DataSpec) -> Base:
@@ -229,7 +245,7 @@ def generate(data: DataSpec) -> Base:
         user = _user(rng, data.split, len(users), names_used)
         users[user.id] = user
         favourites = [rng.choice(shelves), rng.choice(shelves)]
-        returns_often = rng.random() < 0.15
+        returns_often = rng.random() < 0.3
         days: set[str] = set()
         for _ in range(min(rng.choice((2, 3, 4, 4, 5, 6)), data.size - len(orders))):
             order_id = OrderId(f"R{1_000_001 + _OFFSET[data.split] + len(orders)}")
@@ -372,7 +388,7 @@ def _payments(rng: random.Random, number: int) -> tuple[Payment, ...]:
 def _order(
     rng: random.Random, order_id: OrderId, user: User, items: list[Item], days: set[str], returns_often: bool
 ) -> Order:
-    status = rng.choices([name for name, _ in _STATUSES], [weight for _, weight in _STATUSES])[0]
+    status = rng.choice(_STATUSES)
     ordered, delivery = _dates(rng, status)
     while (TODAY - timedelta(days=ordered)).isoformat() in days:
         ordered += 1
@@ -407,8 +423,8 @@ def _order(
         if rng.random() < (0.7 if returns_often else 0.04):
             lines[0] = replace(lines[0], state="returned")
             order = replace(order, lines=tuple(lines), postings=(Posting(order.payment_id, -lines[0].price_cents),))
-        order = replace(order, exchanged=rng.random() < 0.15)
-    return replace(order, price_protected=rng.random() < 0.12)
+        order = replace(order, exchanged=rng.random() < 0.22)
+    return replace(order, price_protected=rng.random() < 0.2)
 
 
 def _dates(rng: random.Random, status: Status) -> tuple[int, int]:

@@ -9,8 +9,10 @@ from t2t.domains.retail.schema import (
     MAX_NOTE_CHARACTERS,
     MAX_OPEN_RETURNS,
     PRICE_PROTECTION_DAYS,
+    REQUIRED_STATUS,
     RETURN_DAYS,
     SERVED_COUNTRIES,
+    Line,
     Order,
     Payment,
     Product,
@@ -21,7 +23,9 @@ from t2t.domains.retail.schema import (
 from t2t.domains.retail.tools import refund_cents
 
 _FINDS = frozenset({"find_user_by_email", "find_user_by_name_zip"})
-_READS = frozenset({"get_user", "list_orders", "get_order", "track_order", "quote_return", "quote_swap", "get_gift_card"})
+_READS = frozenset(
+    {"get_user", "list_orders", "get_order", "track_order", "quote_return", "quote_swap", "get_gift_card"}
+)
 _PENDING = frozenset({"change_order_item", "change_order_address", "change_order_payment"})
 _ACCOUNT = frozenset({"set_default_address", "add_address", "update_email"})
 _BACK = frozenset({"return_items", "exchange_item"})
@@ -37,12 +41,16 @@ def _text(context: RuleContext, name: str) -> str:
 
 
 def _order(context: RuleContext) -> Order | None:
-    return _db(context).orders.get(_text(context, "order_id"))
+    """The order of the call, unless the backend refuses the call for the order's status."""
+    order = _db(context).orders.get(_text(context, "order_id"))
+    if order is None or order.status not in REQUIRED_STATUS.get(context.call.name, (order.status,)):
+        return None
+    return order
 
 
 def _user(context: RuleContext) -> User | None:
     """Whose account or order the call is about."""
-    order = _order(context)
+    order = _db(context).orders.get(_text(context, "order_id"))
     return _db(context).users.get(order.user_id if order else _text(context, "user_id"))
 
 
@@ -58,11 +66,22 @@ def _item_ids(context: RuleContext) -> list[str]:
     return [_text(context, "item_id")]
 
 
-def _products(context: RuleContext) -> list[Product]:
-    """Products of those items, as far as the order holds them."""
+def _lines(context: RuleContext) -> list[Line]:
+    """Those items, as far as the order holds them and the backend lets them be touched."""
     order, db = _order(context), _db(context)
-    wanted = _item_ids(context)
-    return [db.product_of(line.item_id) for line in order.lines if line.item_id in wanted] if order else []
+    if order is None:
+        return []
+    new_item = db.items.get(_text(context, "new_item_id"))
+    if "new_item_id" in context.call.arguments and (new_item is None or new_item.stock == 0):
+        return []
+    lines = [line for line in order.lines if line.item_id in _item_ids(context) and line.state == "ordered"]
+    if context.call.name == "refund_price_drop":
+        return [line for line in lines if db.items[line.item_id].price_cents < line.price_cents]
+    return lines
+
+
+def _products(context: RuleContext) -> list[Product]:
+    return [_db(context).product_of(line.item_id) for line in _lines(context)]
 
 
 def _payment(context: RuleContext, payment_id: str) -> Payment | None:
@@ -107,7 +126,7 @@ def _holds_made_to_order(context: RuleContext) -> bool:
 
 def _window_closed(context: RuleContext) -> bool:
     order = _order(context)
-    if order is None or order.status != "delivered":
+    if order is None:
         return False
     days = days_since(order.delivery)
     return any(days > RETURN_DAYS[product.category] for product in _products(context))
@@ -127,7 +146,7 @@ def _is_made_to_order(context: RuleContext) -> bool:
 
 def _refund_astray(context: RuleContext) -> bool:
     order, target = _order(context), _text(context, "refund_to")
-    if order is None or target == order.payment_id:
+    if order is None or not _lines(context) or target == order.payment_id:
         return False
     payment = _payment(context, target)
     return payment is not None and payment.kind != "gift_card"
@@ -135,7 +154,7 @@ def _refund_astray(context: RuleContext) -> bool:
 
 def _refund_too_large(context: RuleContext) -> bool:
     order, target = _order(context), _text(context, "refund_to")
-    if order is None or target == order.payment_id:
+    if order is None or not _lines(context) or target == order.payment_id:
         return False
     payment = _payment(context, target)
     is_gift_card = payment is not None and payment.kind == "gift_card"
@@ -144,7 +163,7 @@ def _refund_too_large(context: RuleContext) -> bool:
 
 def _too_many_returns(context: RuleContext) -> bool:
     order, user = _order(context), _user(context)
-    if order is None or user is None or user.tier != "basic":
+    if order is None or not _lines(context) or user is None or user.tier != "basic":
         return False
     others = [row for row in _db(context).orders.where("user_id", user.id) if row.id != order.id]
     return sum(any(line.state == "returned" for line in row.lines) for row in others) >= MAX_OPEN_RETURNS
@@ -152,12 +171,12 @@ def _too_many_returns(context: RuleContext) -> bool:
 
 def _exchanged_before(context: RuleContext) -> bool:
     order = _order(context)
-    return order is not None and order.exchanged
+    return order is not None and bool(_lines(context)) and order.exchanged
 
 
 def _changed_before(context: RuleContext) -> bool:
     order = _order(context)
-    return order is not None and order.changed
+    return order is not None and bool(_lines(context)) and order.changed
 
 
 def _leaves_country(context: RuleContext) -> bool:
@@ -184,17 +203,17 @@ def _paid_by_gift_card(context: RuleContext) -> bool:
 
 
 def _note_too_long(context: RuleContext) -> bool:
-    return len(_text(context, "note").strip()) > MAX_NOTE_CHARACTERS
+    return _order(context) is not None and len(_text(context, "note").strip()) > MAX_NOTE_CHARACTERS
 
 
 def _price_protection_over(context: RuleContext) -> bool:
     order = _order(context)
-    return order is not None and days_since(order.ordered) > PRICE_PROTECTION_DAYS
+    return order is not None and bool(_lines(context)) and days_since(order.ordered) > PRICE_PROTECTION_DAYS
 
 
 def _price_protected_before(context: RuleContext) -> bool:
     order = _order(context)
-    return order is not None and order.price_protected
+    return order is not None and bool(_lines(context)) and order.price_protected
 
 
 def _is_packing(context: RuleContext) -> bool:
@@ -220,7 +239,9 @@ _PRICE_DROP = frozenset({"refund_price_drop"})
 RULES = (
     Rule("1.1", _WRITES | _READS, _not_identified, "I have to find your account first", ("account", "e-mail", "email")),
     Rule("1.2", _WRITES | _READS, _not_their_own, "it belongs to another customer", ("another", "belong", "other")),
-    Rule("1.3", _FINDS, _second_customer, "I can serve one customer per conversation", ("one customer", "another", "per")),
+    Rule(
+        "1.3", _FINDS, _second_customer, "I can serve one customer per conversation", ("one customer", "another", "per")
+    ),
     Rule("1.5", _WRITES, _not_confirmed, "I need your yes first", ("yes", "confirm")),
     Rule(
         "2.2",
@@ -229,7 +250,9 @@ RULES = (
         "an order can be cancelled only up to 3 days after it was placed, 7 for gold members",
         ("3 days", "three days", "7 days", "seven days", "too late", "too long ago"),
     ),
-    Rule("2.3", _CANCEL, _holds_made_to_order, "the order holds a made-to-order item", ("made to order", "made-to-order")),
+    Rule(
+        "2.3", _CANCEL, _holds_made_to_order, "the order holds a made-to-order item", ("made to order", "made-to-order")
+    ),
     Rule(
         "3.2",
         _BACK,
@@ -244,7 +267,7 @@ RULES = (
         _RETURN,
         _refund_astray,
         "a refund goes only to the payment method of the order or to a gift card",
-        ("payment method of the order", "original", "gift card", "paid with"),
+        ("payment method of the order", "original", "or to a gift card", "or a gift card", "was paid with"),
     ),
     Rule(
         "3.6",
@@ -288,7 +311,13 @@ RULES = (
         frozenset({"change_order_payment"}),
         _paid_by_gift_card,
         "an order paid with a gift card keeps that payment method",
-        ("gift card",),
+        (
+            "paid with a gift card",
+            "paid by gift card",
+            "paid for with a gift card",
+            "gift card payment",
+            "gift card order",
+        ),
     ),
     Rule(
         "5.6",

@@ -26,8 +26,8 @@ SearchText = NewType("SearchText", str)
 Status = Literal["pending", "processed", "shipped", "delivered", "cancelled"]
 Category = Literal["clothing", "electronics", "home", "care"]
 Tier = Literal["basic", "silver", "gold"]
-CancelReason = Literal["no longer needed", "ordered by mistake", "found it cheaper"]
-CANCEL_REASONS: tuple[CancelReason, ...] = ("no longer needed", "ordered by mistake", "found it cheaper")
+CancelReason = Literal["no longer needed", "ordered by mistake", "found cheaper elsewhere"]
+CANCEL_REASONS: tuple[CancelReason, ...] = ("no longer needed", "ordered by mistake", "found cheaper elsewhere")
 AddressLabel = Literal["home", "work", "family"]
 ADDRESS_LABELS: tuple[AddressLabel, ...] = ("home", "work", "family")
 
@@ -45,6 +45,18 @@ MAX_GIFT_CARD_REFUND_CENTS = 25000
 MAX_NOTE_CHARACTERS = 60
 PRICE_PROTECTION_DAYS = 14
 EMAIL_DAYS = 90
+REQUIRED_STATUS: dict[str, tuple[Status, ...]] = {
+    "quote_return": ("delivered",),
+    "cancel_order": ("pending",),
+    "return_items": ("delivered",),
+    "exchange_item": ("delivered",),
+    "change_order_item": ("pending",),
+    "change_order_address": ("pending",),
+    "change_order_payment": ("pending",),
+    "set_gift_note": ("pending", "processed"),
+    "refund_price_drop": ("pending", "processed", "shipped", "delivered"),
+}
+"""Statuses of an order on which a tool works; the backend refuses the others."""
 SERVED_COUNTRIES = ("United States", "Canada", "Mexico")
 
 
@@ -69,6 +81,13 @@ class Product:
         """Name in the shop: "Halden desk lamp"."""
         return f"{self.brand} {self.kind}"
 
+    @property
+    def terms(self) -> str:
+        """Special terms; empty for most."""
+        if self.final_sale:
+            return "final sale"
+        return "made to order" if self.made_to_order else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -83,6 +102,16 @@ class Item:
     price_cents: int
     """Price of today."""
     stock: int
+
+    @property
+    def options_text(self) -> str:
+        """Options as tools show them: "black, 60 cm"."""
+        return ", ".join(self.options)
+
+    def described(self, product_name: str) -> str:
+        """The variant in words: "black Halden desk lamp in 60 cm"."""
+        name = " ".join((*self.options[: self.before], product_name))
+        return " in ".join((name, *self.options[self.before :]))
 
 
 @dataclass(frozen=True, slots=True)

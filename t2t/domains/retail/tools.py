@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from t2t.domain.tool import tool
 from t2t.domains.retail.schema import (
+    REQUIRED_STATUS,
     RETURN_FEE_CENTS,
     TODAY,
     Address,
@@ -26,7 +27,6 @@ from t2t.domains.retail.schema import (
     Payment,
     PaymentId,
     Posting,
-    Product,
     ProductId,
     RetailDB,
     SearchText,
@@ -200,18 +200,6 @@ class Swap:
     payment_id: PaymentId
 
 
-def options_text(item: Item) -> str:
-    """Options of a variant as tools show them: "black, 60 cm"."""
-    return ", ".join(item.options)
-
-
-def terms_of(product: Product) -> str:
-    """Special terms of a product; empty for most."""
-    if product.final_sale:
-        return "final sale"
-    return "made to order" if product.made_to_order else ""
-
-
 def find_user(db: RetailDB, user_id: str) -> User:
     """The user with this id.
 
@@ -236,9 +224,12 @@ def find_order(db: RetailDB, order_id: str) -> Order:
     return found
 
 
-def _require_status(order: Order, allowed: Sequence[Status], what: str) -> None:
+def _find_order_for(db: RetailDB, order_id: str, tool_name: str, what: str) -> Order:
+    order = find_order(db, order_id)
+    allowed = REQUIRED_STATUS[tool_name]
     if order.status not in allowed:
         raise ToolError(f"order {order.id} is {order.status}; only {' or '.join(allowed)} orders can {what}")
+    return order
 
 
 def _find_line(order: Order, item_id: str) -> Line:
@@ -299,10 +290,10 @@ def _line_view(db: RetailDB, line: Line) -> LineView:
         line.item_id,
         product.id,
         product.name,
-        options_text(item),
+        item.options_text,
         money(line.price_cents),
         product.category,
-        terms_of(product),
+        product.terms,
         line.state,
     )
 
@@ -328,7 +319,7 @@ def _new_variant(db: RetailDB, old: Line, new_item_id: ItemId) -> Item:
     if new.id == old.item_id:
         raise ToolError(f"item {new.id} is the one the order holds; name another variant")
     if new.stock == 0:
-        raise ToolError(f"item {new.id} ({options_text(new)}) is out of stock; name a variant in stock")
+        raise ToolError(f"item {new.id} ({new.options_text}) is out of stock; name a variant in stock")
     return new
 
 
@@ -415,7 +406,7 @@ def list_orders(db: RetailDB, user_id: UserId) -> list[OrderSummary]:
             order.status,
             order.ordered,
             tuple(
-                f"{db.product_of(line.item_id).name} ({options_text(db.items[line.item_id])})" for line in order.lines
+                f"{db.product_of(line.item_id).name} ({db.items[line.item_id].options_text})" for line in order.lines
             ),
             money(order.total_cents),
         )
@@ -460,10 +451,10 @@ def get_product(db: RetailDB, product_id: ProductId) -> ProductView:
     if product is None:
         raise ToolError(f"no product {product_id!r}; ids look like 'P1001' and come from get_order or search_products")
     variants = tuple(
-        ItemView(item.id, options_text(item), money(item.price_cents), item.stock)
+        ItemView(item.id, item.options_text, money(item.price_cents), item.stock)
         for item in (db.items[item_id] for item_id in product.items)
     )
-    return ProductView(product.id, product.name, product.category, terms_of(product), variants)
+    return ProductView(product.id, product.name, product.category, product.terms, variants)
 
 
 @tool(writes=False)
@@ -506,8 +497,7 @@ def quote_return(db: RetailDB, order_id: OrderId, item_ids: list[ItemId]) -> Ret
         order_id: Id of the order.
         item_ids: Ids of the items.
     """
-    order = find_order(db, order_id)
-    _require_status(order, ("delivered",), "be returned")
+    order = _find_order_for(db, order_id, "quote_return", "be returned")
     _require_distinct(item_ids)
     prices = sum(_find_open_line(order, item_id).price_cents for item_id in item_ids)
     refund = refund_cents(db, order, item_ids)
@@ -549,9 +539,10 @@ def cancel_order(db: RetailDB, order_id: OrderId, reason: CancelReason) -> Recei
         order_id: Id of the order.
         reason: Why the customer cancels.
     """
-    order = find_order(db, order_id)
-    _require_status(order, ("pending",), "be cancelled")
-    _post(db, replace(order, status="cancelled", delivery="", cancel_reason=reason), order.payment_id, -order.total_cents)
+    order = _find_order_for(db, order_id, "cancel_order", "be cancelled")
+    _post(
+        db, replace(order, status="cancelled", delivery="", cancel_reason=reason), order.payment_id, -order.total_cents
+    )
     return Receipt(order.id, "cancelled", money(0), money(order.total_cents), order.payment_id)
 
 
@@ -564,8 +555,7 @@ def return_items(db: RetailDB, order_id: OrderId, item_ids: list[ItemId], refund
         item_ids: Ids of the items that come back.
         refund_to: Id of the payment method that receives the refund.
     """
-    order = find_order(db, order_id)
-    _require_status(order, ("delivered",), "be returned")
+    order = _find_order_for(db, order_id, "return_items", "be returned")
     _require_distinct(item_ids)
     for item_id in item_ids:
         _find_open_line(order, item_id)
@@ -576,9 +566,7 @@ def return_items(db: RetailDB, order_id: OrderId, item_ids: list[ItemId], refund
 
 
 @tool(writes=True)
-def exchange_item(
-    db: RetailDB, order_id: OrderId, item_id: ItemId, new_item_id: ItemId, payment_id: PaymentId
-) -> Swap:
+def exchange_item(db: RetailDB, order_id: OrderId, item_id: ItemId, new_item_id: ItemId, payment_id: PaymentId) -> Swap:
     """Exchange an item of a delivered order for another variant of the same product.
 
     Args:
@@ -587,8 +575,9 @@ def exchange_item(
         new_item_id: Id of the variant wanted instead; must be in stock.
         payment_id: Id of the payment method that pays or receives the price difference.
     """
-    order = find_order(db, order_id)
-    _require_status(order, ("delivered",), "have items exchanged; change_order_item serves pending ones")
+    order = _find_order_for(
+        db, order_id, "exchange_item", "have items exchanged; change_order_item serves pending ones"
+    )
     return _swap(db, order, item_id, new_item_id, payment_id, delivered=True)
 
 
@@ -604,8 +593,9 @@ def change_order_item(
         new_item_id: Id of the variant wanted instead; must be in stock.
         payment_id: Id of the payment method that pays or receives the price difference.
     """
-    order = find_order(db, order_id)
-    _require_status(order, ("pending",), "have items changed; exchange_item serves delivered ones")
+    order = _find_order_for(
+        db, order_id, "change_order_item", "have items changed; exchange_item serves delivered ones"
+    )
     return _swap(db, order, item_id, new_item_id, payment_id, delivered=False)
 
 
@@ -617,8 +607,7 @@ def change_order_address(db: RetailDB, order_id: OrderId, address_id: AddressId)
         order_id: Id of the order.
         address_id: Id of the address.
     """
-    order = find_order(db, order_id)
-    _require_status(order, ("pending",), "be sent elsewhere")
+    order = _find_order_for(db, order_id, "change_order_address", "be sent elsewhere")
     address = _find_address(db.users[order.user_id], address_id)
     if address.line == order.address:
         raise ToolError(f"order {order_id} goes to {address.line} already; name another address")
@@ -634,8 +623,7 @@ def change_order_payment(db: RetailDB, order_id: OrderId, payment_id: PaymentId)
         order_id: Id of the order.
         payment_id: Id of the payment method to charge instead.
     """
-    order = find_order(db, order_id)
-    _require_status(order, ("pending",), "be charged to another payment method")
+    order = _find_order_for(db, order_id, "change_order_payment", "be charged to another payment method")
     if order.payment_id == payment_id:
         raise ToolError(f"order {order_id} is paid with {payment_id} already; name another payment method")
     label = _find_payment(db.users[order.user_id], payment_id).label
@@ -653,8 +641,7 @@ def set_gift_note(db: RetailDB, order_id: OrderId, note: NoteText) -> str:
         order_id: Id of the order.
         note: Text of the note, word for word.
     """
-    order = find_order(db, order_id)
-    _require_status(order, ("pending", "processed"), "get a gift note")
+    order = _find_order_for(db, order_id, "set_gift_note", "get a gift note")
     text = note.strip()
     if not text:
         raise ToolError("the note is empty; ask the caller for its text")
@@ -672,8 +659,7 @@ def refund_price_drop(db: RetailDB, order_id: OrderId, item_id: ItemId) -> Recei
         order_id: Id of the order.
         item_id: Id of the item.
     """
-    order = find_order(db, order_id)
-    _require_status(order, ("pending", "processed", "shipped", "delivered"), "get a price refund")
+    order = _find_order_for(db, order_id, "refund_price_drop", "get a price refund")
     line = _find_open_line(order, item_id)
     price = db.items[item_id].price_cents
     if price >= line.price_cents:
@@ -718,9 +704,7 @@ def add_address(db: RetailDB, user_id: UserId, label: AddressLabel, address: Add
         raise ToolError(f"cannot read the address {address!r}; write it like '12 Alder Row, Farholt 20417, Canada'")
     if any(row.line == ", ".join(parts) for row in user.addresses):
         raise ToolError(f"{address} is in the address book already")
-    row = Address(
-        AddressId(f"A{user.id[1:]}{len(user.addresses) + 1}"), label, parts[0], city, zip_code, parts[2]
-    )
+    row = Address(AddressId(f"A{user.id[1:]}{len(user.addresses) + 1}"), label, parts[0], city, zip_code, parts[2])
     db.users.put(replace(user, addresses=(*user.addresses, row)))
     return AddressView(row.id, row.label, row.line)
 

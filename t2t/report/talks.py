@@ -1,0 +1,45 @@
+"""Choose the talks that a report shows, by a rule that looks at no text."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from t2t.records import Intent, Rollout, Task
+from t2t.report.content import Talk
+
+
+def choose_talks(rollouts: Sequence[Rollout], tasks: Sequence[Task], trained: Collection[str]) -> tuple[Talk, ...]:
+    """Choose a success and a failure of ``tuned`` per intent, and the other models' talks on the same tasks.
+
+    Only first attempts count. Of the talks that fit, the one with the smallest task id is taken, and task
+    ids are hashes. Intents are shown on the trained domains; each unseen domain adds one success and one
+    failure of any intent. What does not exist is left out.
+
+    Args:
+        rollouts: talks of all agents.
+        tasks: the tasks they are about, and possibly others.
+        trained: domains that training rows come from.
+
+    Returns:
+        Talks in the order of intents, successes first; those about one task follow each other, tuned first.
+    """
+    by_id = {task.id: task for task in tasks}
+    first = {
+        (rollout.agent, rollout.task_id): rollout
+        for rollout in sorted(rollouts, key=lambda rollout: rollout.task_id)
+        if rollout.attempt == 0 and rollout.task_id in by_id
+    }
+    tuned = [rollout for (agent, _), rollout in first.items() if agent == "tuned"]
+    return tuple(
+        Talk(agent=agent, task=by_id[picked.task_id], rollout=first[agent, picked.task_id])
+        for picked in _pick(tuned, trained)
+        for agent in ("tuned", "base")
+        if (agent, picked.task_id) in first
+    )
+
+
+def _pick(talks: Sequence[Rollout], trained: Collection[str]) -> Iterator[Rollout]:
+    groups = [[talk for talk in talks if talk.domain in trained and talk.intent is intent] for intent in Intent]
+    unseen = sorted({talk.domain for talk in talks} - set(trained))
+    groups += [[talk for talk in talks if talk.domain == domain] for domain in unseen]
+    for group in groups:
+        for success in (True, False):
+            yield from [talk for talk in group if (talk.reward.value == 1.0) is success][:1]

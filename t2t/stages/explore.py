@@ -1,0 +1,63 @@
+"""Explore: walk the tools of every domain, for training and for evaluation. Writes ``trajectories.jsonl``."""
+
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from t2t.config import RunConfig
+from t2t.domain.domain import load_domain
+from t2t.explore.program import Coverage, explore
+from t2t.log import Progress
+from t2t.records import DataSpec, Split
+from t2t.stages.stage import StageContext
+from t2t.store import Writer
+
+
+class Part(NamedTuple):
+    """Trajectories of one domain and split."""
+
+    domain: str
+    split: Split
+    count: int
+
+
+def parts(config: RunConfig) -> list[Part]:
+    """What has to be walked: training domains on both splits, unseen ones on the test split alone."""
+    explored = config.explore
+    found: list[Part] = []
+    for domain in config.domain.train:
+        found.append(Part(domain, "train", explored.num_train))
+        found.append(Part(domain, "test", explored.num_test))
+    found.extend(Part(domain, "test", explored.num_test) for domain in config.evaluate.domains)
+    return found
+
+
+def run(context: StageContext) -> dict[str, JsonValue]:
+    """Write the trajectories, each domain and split from its own seed."""
+    config = context.config
+    report: dict[str, JsonValue] = {}
+    file = context.folder / "trajectories.jsonl"
+    file.unlink(missing_ok=True)
+    with Writer(file) as writer:
+        for part in parts(config):
+            coverage = Coverage()
+            progress = Progress(f"explore {part.domain} ({part.split})", part.count, "trajectories")
+            for trajectory in explore(
+                load_domain(part.domain),
+                DataSpec(seed=config.seed, size=config.domain.size, split=part.split),
+                part.count,
+                max_steps=config.explore.max_steps,
+                blocked_share=config.explore.blocked_share,
+                seed=config.seed,
+                coverage=coverage,
+            ):
+                writer.append(trajectory)
+                progress.step()
+            progress.close()
+            report[f"{part.domain}/{part.split}"] = {
+                "trajectories": part.count,
+                "dropped": dict(coverage.dropped),
+                "goals": dict(sorted(coverage.goals.items())),
+                "clauses": {f"{tool} {clause}": n for (tool, clause), n in sorted(coverage.clauses.items())},
+            }
+    return {"count": len(writer.ids), "parts": report}

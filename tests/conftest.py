@@ -1,0 +1,48 @@
+"""Shared by all tests: the weights, and tasks of the smallest domain."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from t2t.domain.domain import Domain, load_domain
+from t2t.explore.program import Coverage, explore
+from t2t.intents import ambiguous, changing, general, infeasible
+from t2t.intents.scene import Scene, Unsuitable
+from t2t.records import DataSpec, Intent, Task
+
+ROOT = Path(__file__).parent.parent
+WRITERS = {
+    Intent.GENERAL: general.write,
+    Intent.AMBIGUOUS: ambiguous.write,
+    Intent.CHANGING: changing.write,
+    Intent.INFEASIBLE: infeasible.write,
+}
+
+
+@pytest.fixture(scope="session")
+def weights_dir() -> Path:
+    """The real SmolLM2-135M-Instruct that `make setup` lays down."""
+    folder = ROOT / "weights" / "smollm2-135m-instruct"
+    assert (folder / "config.json").exists(), f"{folder} is missing; run `make setup`"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def library() -> Domain:
+    return load_domain("library")
+
+
+@pytest.fixture(scope="session")
+def library_tasks(library: Domain) -> list[Task]:
+    """A few hundred tasks of the library, unproved, all intents."""
+    data = DataSpec(seed=5, size=120, split="train")
+    tasks: list[Task] = []
+    for trajectory in explore(library, data, 150, max_steps=8, blocked_share=0.4, seed=5, coverage=Coverage()):
+        for writer in WRITERS.values():
+            rng = random.Random(trajectory.id)
+            try:
+                tasks.append(writer(Scene(library, trajectory, rng), "train", rng))
+            except Unsuitable:
+                continue
+    return tasks
