@@ -64,7 +64,7 @@ class Progress:
         parts = [f"{self._label} {self._done}/{self._total} {self._unit}", f"{rate:.3g}/s"]
         if note := self.note():
             parts.append(note)
-        if 0 < rate and self._done < self._total:
+        if rate > 0 and self._done < self._total:
             parts.append(f"{spoken((self._total - self._done) / rate)} left")
         else:
             parts.append(spoken(seconds))

@@ -161,9 +161,7 @@ def report_only(config: RunConfig) -> None:
     found = artifacts(config)
     for name, artifact in found.items():
         if not artifact.complete:
-            raise ConfigError(
-                f"{artifact.folder} does not exist; make it: t2t run {_typed_settings()}"
-            )
+            raise ConfigError(f"{artifact.folder} does not exist; make it: t2t run {_typed_settings()}")
         log.info("%s: %s", name, artifact.folder)
     report.write(config, {name: artifact.folder for name, artifact in found.items()})
 

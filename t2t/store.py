@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -58,7 +58,7 @@ class Artifact:
         return json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
 
     @contextmanager
-    def making(self) -> Iterator[Path]:
+    def making(self) -> Generator[Path]:
         """Hold the artifact's lock and give its partial folder; another process waits here."""
         self.partial.mkdir(parents=True, exist_ok=True)
         lock = self.partial.with_suffix(".lock")
@@ -70,7 +70,7 @@ class Artifact:
     def finish(self, manifest: dict[str, JsonValue]) -> None:
         """Write the manifest and give the folder its final name."""
         write_json(self.partial / MANIFEST, manifest)
-        os.rename(self.partial, self.folder)
+        self.partial.rename(self.folder)
         _sync_folder(self.folder.parent)
 
 
@@ -82,7 +82,7 @@ def write_json(file: Path, value: JsonValue) -> None:
         handle.write("\n")
         handle.flush()
         os.fsync(handle.fileno())
-    os.replace(temporary, file)
+    temporary.replace(file)
 
 
 def read_records(file: Path, record_type: type[R]) -> Iterator[R]:

@@ -73,7 +73,8 @@ def test_usage_errors_exit_with_2(
 
 def test_help_and_cfg_answer_without_torch(tmp_path: Path):
     for words in (["--help"], ["run", "--help"], ["run", "recipe=quickstart", "--cfg", "job"]):
-        script = f"import sys; from t2t.cli import main\ntry: main({words!r})\nfinally: assert 'torch' not in sys.modules"
+        body = f"try: main({words!r})\nfinally: assert 'torch' not in sys.modules"
+        script = f"import sys; from t2t.cli import main\n{body}"
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stderr
         assert "quickstart" in done.stdout or "train.learning_rate" in done.stdout

@@ -16,7 +16,7 @@ from t2t.domain.rule import Rule
 from t2t.domain.tool import Tool
 from t2t.domain.wish import Callers, Wish
 from t2t.errors import ConfigError
-from t2t.records import DataSpec
+from t2t.records import DataSpec, Split
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Domain:
 
     def open(self, data: DataSpec) -> Database:
         """A fresh database over the data that `data` names; the base is made once per process."""
-        return self.database(_base(self, data))
+        return self.database(_base(self, data.seed, data.size, data.split))
 
     def __hash__(self) -> int:
         """By name: a domain is one folder."""
@@ -74,8 +74,8 @@ class Domain:
 
 
 @lru_cache(maxsize=64)
-def _base(domain: Domain, data: DataSpec) -> Base:
-    return domain.generate(data)
+def _base(domain: Domain, seed: int, size: int, split: Split) -> Base:
+    return domain.generate(DataSpec(seed=seed, size=size, split=split))
 
 
 def load_domain(name: str) -> Domain:

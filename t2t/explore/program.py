@@ -7,15 +7,17 @@ later calls do not need are dropped, and what stays is replayed before it is yie
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 from pydantic import JsonValue
 
 from t2t.domain.domain import Domain
 from t2t.domain.environment import Environment
-from t2t.domain.tool import Tool, harvest
+from t2t.domain.rule import Rule
+from t2t.domain.tool import KindedValue, Tool, harvest
 from t2t.errors import ConfigError, ToolError
 from t2t.records import Arguments, Blocked, DataSpec, Step, ToolCall, Trajectory
 
@@ -131,69 +133,79 @@ def _walk(
         coverage.dropped["caller not found"] += 1
         return None
 
-    goal = _choose_goal(domain, rng, blocked, coverage)
-    goals_left = 2 if not blocked and rng.random() < 0.25 else 1
-    if blocked and rng.random() < 0.3:
-        goals_left = 2
+    goals_left = 2 if rng.random() < 0.25 else 1
+    goal = _choose_goal(domain, rng, blocked, last=goals_left == 1, coverage=coverage)
     reached: set[str] = set()
-    meant: dict[tuple[str, int], set[str]] = {}
-
-    def is_wish(tool: Tool, arguments: Arguments) -> bool:
-        state = (tool.name, environment.db.savepoint())
-        if state not in meant:
-            candidates = domain.wish_by_tool[tool.name].candidates(environment.db, caller)
-            meant[state] = {_key(candidate.arguments) for candidate in candidates}
-        return _key(arguments) in meant[state]
-
     while len(steps) < max_steps:
         last = goals_left == 1
-        if goal.name == identity.tool and not reached:
-            reached.add(steps[0].call.id)
+        if goal.name == identity.tool and last and not reached:
+            coverage.goals[goal.name] += 1
+            return _reduce(domain, data, knowledge, caller, steps, {steps[0].call.id}, None)
+        allowed, forbidden = _in_reach(environment, goal, caller, pool, rng)
+        if blocked and last and forbidden:
+            rule, arguments = min(forbidden, key=lambda found: coverage.clauses[(goal.name, found[0].clause)])
+            coverage.clauses[(goal.name, rule.clause)] += 1
+            call = ToolCall(id=f"call_{len(steps) + 1}", name=goal.name, arguments=arguments)
+            block = Blocked(call=call, clause=rule.clause, reason=rule.reason)
+            return _reduce(domain, data, knowledge, caller, steps, reached, block)
+        fresh = [found for found in allowed if (goal.name, _key(found)) not in done]
+        if fresh and not (blocked and last) and take(goal, fresh[0]):
+            reached.add(steps[-1].call.id)
             coverage.goals[goal.name] += 1
             if last:
-                return _reduce(domain, data, caller, steps, reached, None)
+                return _reduce(domain, data, knowledge, caller, steps, reached, None)
             goals_left -= 1
-            goal = _choose_goal(domain, rng, blocked, coverage)
-            continue
-        for _ in range(_TRIES_PER_STEP):
-            arguments = _sample_arguments(goal, pool, rng)
-            if arguments is None or not is_wish(goal, arguments):
-                continue
-            call = ToolCall(id=f"call_{len(steps) + 1}", name=goal.name, arguments=arguments)
-            broken = environment.breaks(call)
-            if blocked and last:
-                if len(broken) == 1 and goal.writes:
-                    rule = broken[0]
-                    seen = coverage.clauses[(goal.name, rule.clause)]
-                    if seen > min(coverage.clauses.values(), default=0) + 3 and rng.random() < 0.9:
-                        continue
-                    coverage.clauses[(goal.name, rule.clause)] += 1
-                    block = Blocked(call=call, clause=rule.clause, reason=rule.reason)
-                    return _reduce(domain, data, caller, steps, reached, block)
-                continue
-            if broken or (goal.name, _key(arguments)) in done:
-                continue
-            if goal.writes and any(step.writes and step.call.arguments == arguments for step in steps):
-                continue
-            if take(goal, arguments):
-                reached.add(steps[-1].call.id)
-                coverage.goals[goal.name] += 1
-                if last:
-                    return _reduce(domain, data, caller, steps, reached, None)
-                goals_left -= 1
-                goal = _choose_goal(domain, rng, blocked, coverage)
-                break
-        else:
-            if not _take_some_read(domain, environment, pool, rng, done, take):
-                break
+            goal = _choose_goal(domain, rng, blocked, last=goals_left == 1, coverage=coverage)
+        elif not _take_some_read(domain, environment, pool, rng, done, take):
+            break
     coverage.dropped["goal out of reach"] += 1
     return None
 
 
-def _choose_goal(domain: Domain, rng: random.Random, blocked: bool, coverage: Coverage) -> Tool:
-    names = [wish.tool for wish in domain.wishes if domain.tool_by_name[wish.tool].writes or not blocked]
-    weights = [1.0 / (1 + coverage.goals[name]) for name in names]
-    return domain.tool_by_name[rng.choices(names, weights)[0] if not blocked else rng.choice(names)]
+def _in_reach(
+    environment: Environment, goal: Tool, caller: str, pool: _Pool, rng: random.Random
+) -> tuple[list[Arguments], list[tuple[Rule, Arguments]]]:
+    """Calls of `goal` that the caller could mean and the walk can make: those allowed, and those one rule forbids."""
+    options = list(environment.domain.wish_by_tool[goal.name].candidates(environment.db, caller))
+    rng.shuffle(options)
+    allowed: list[Arguments] = []
+    forbidden: list[tuple[Rule, Arguments]] = []
+    for candidate in options:
+        if not _reaches(goal, pool, candidate.arguments):
+            continue
+        broken = environment.breaks(ToolCall(id="probe", name=goal.name, arguments=candidate.arguments))
+        if not broken:
+            allowed.append(candidate.arguments)
+        elif len(broken) == 1 and goal.writes:
+            forbidden.append((broken[0], candidate.arguments))
+        if len(allowed) + len(forbidden) >= _TRIES_PER_STEP:
+            break
+    return allowed, forbidden
+
+
+def _reaches(goal: Tool, pool: _Pool, arguments: Arguments) -> bool:
+    for parameter in goal.parameters:
+        value = arguments.get(parameter.name)
+        if value is None or parameter.kind is None:
+            continue
+        known = pool.source.get(parameter.kind, {})
+        if not all(item in known for item in (value if isinstance(value, list) else [value])):
+            return False
+    return True
+
+
+def _choose_goal(domain: Domain, rng: random.Random, blocked: bool, *, last: bool, coverage: Coverage) -> Tool:
+    """The tool to end in, preferring what is seen least; only the last goal may be a read."""
+    names = [wish.tool for wish in domain.wishes if domain.tool_by_name[wish.tool].writes or (last and not blocked)]
+    if blocked and last:
+        seen: Counter[str] = Counter()
+        for (name, _), count in coverage.clauses.items():
+            seen[name] += count
+        forbids = {name: sum(name in rule.tools for rule in domain.rules) for name in names}
+        weights = [forbids[name] / (1 + seen[name]) for name in names]
+    else:
+        weights = [1.0 / (1 + coverage.goals[name]) for name in names]
+    return domain.tool_by_name[rng.choices(names, weights)[0]]
 
 
 def _take_some_read(
@@ -240,33 +252,57 @@ def _key(arguments: Arguments) -> str:
 
 
 def _reduce(
-    domain: Domain, data: DataSpec, caller: str, steps: list[Step], goals: set[str], blocked: Blocked | None
+    domain: Domain,
+    data: DataSpec,
+    knowledge: Any,
+    caller: str,
+    steps: list[Step],
+    goals: set[str],
+    blocked: Blocked | None,
 ) -> Trajectory:
-    """Keep the identification, the goals, and the earliest read that gives each value they need."""
+    """Keep the identification, the goals, and one earlier read for each value that they need.
+
+    Of several reads that show a value the one about the same thing is kept (it shares an argument
+    with the call that needs the value), else the earliest.
+    """
     environment = Environment(domain, data)
-    gives: list[set[tuple[str, str | int]]] = []
+    brought = set(harvest(knowledge, type(knowledge)))
+    gives: list[set[KindedValue]] = []
     for step in steps:
         value = environment.run(step.call).value
         gives.append(set(harvest(value, domain.tool_by_name[step.call.name].returns)))
-    needed: set[tuple[str, str | int]] = set()
-    kept: list[Step] = []
-    calls = [(step.call, index) for index, step in enumerate(steps)]
+    kept = {0} | {index for index, step in enumerate(steps) if step.call.id in goals}
+    open_calls = [(step.call, index) for index, step in enumerate(steps) if index in kept]
     if blocked:
-        needed |= _needs(domain, blocked.call)
-    for call, index in reversed(calls):
-        earlier: set[tuple[str, str | int]] = set().union(*gives[:index])
-        useful = any(item in needed and item not in earlier for item in gives[index])
-        if index == 0 or call.id in goals or useful:
-            needed |= _needs(domain, call)
-            kept.append(steps[index])
-    kept.reverse()
+        open_calls.append((blocked.call, len(steps)))
+    while open_calls:
+        call, index = open_calls.pop()
+        needed = _needs(domain, call)
+        for item in sorted(needed - brought, key=str):
+            sources = [earlier for earlier in range(index) if item in gives[earlier]]
+            if not sources or kept & set(sources) & _about(domain, steps, sources, needed):
+                continue
+            source = min(sources, key=lambda earlier: (not _about(domain, steps, [earlier], needed), earlier))
+            if source not in kept:
+                kept.add(source)
+                open_calls.append((steps[source].call, source))
     return Trajectory(
-        id="", domain=domain.name, data=data, caller=caller, steps=tuple(kept), blocked=blocked
+        id="",
+        domain=domain.name,
+        data=data,
+        caller=caller,
+        steps=tuple(step for index, step in enumerate(steps) if index in kept),
+        blocked=blocked,
     )
 
 
-def _needs(domain: Domain, call: ToolCall) -> set[tuple[str, str | int]]:
-    needed: set[tuple[str, str | int]] = set()
+def _about(domain: Domain, steps: list[Step], indexes: Sequence[int], needed: set[KindedValue]) -> set[int]:
+    """Those of `indexes` whose call takes one of the values in `needed`."""
+    return {index for index in indexes if _needs(domain, steps[index].call) & needed}
+
+
+def _needs(domain: Domain, call: ToolCall) -> set[KindedValue]:
+    needed: set[KindedValue] = set()
     for parameter in domain.tool_by_name[call.name].parameters:
         value = call.arguments.get(parameter.name)
         if parameter.kind is None or value is None:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from t2t.intents.scene import Goal, Scene, Script
+from t2t.intents.scene import Goal, Script
 from t2t.records import (
     CallPattern,
     Change,

@@ -8,7 +8,7 @@ import random
 
 from t2t.domain.wish import Candidate, named_slots
 from t2t.intents.assemble import assemble, join_openings
-from t2t.intents.scene import Goal, Scene, Script, Unsuitable, key, meanings, pick_opening, revealed
+from t2t.intents.scene import Goal, Scene, Script, Unsuitable, flat, key, meanings, pick_opening, revealed
 from t2t.records import Change, Intent, Split, Task
 
 _FIRST_WISHES_TRIED = 12
@@ -47,7 +47,7 @@ def _write(scene: Scene, last: Goal, first: Goal, wording: Split, rng: random.Ra
     if told != before:
         raise Unsuitable("the opening leaves something to ask")
     seen = scene.seen(last.call.id) | set(told.values()) | set(script.told_of_caller.values())
-    if not all(str(value) in seen for value in first.candidate.arguments.values()):
+    if not set(flat(first.candidate.arguments)) <= seen:
         raise Unsuitable("the talk does not show what the first wish needs")
     change = _change(last, first.candidate, told, wording, rng)
     script.propose(first)
@@ -80,7 +80,8 @@ def _change(last: Goal, first: Candidate, told: dict[str, str], wording: Split, 
             continue
         if all(first.slots.get(name) == last.candidate.slots[name] for name in names):
             continue
-        now = {name: value for name, value in told.items() if last.candidate.slots.get(name) == value}
-        if meanings(last, {**now, **revealed(template, last.candidate.slots)}) == 1:
+        if any(last.candidate.slots.get(name) != value for name, value in told.items() if name not in names):
+            continue
+        if meanings(last, {**told, **revealed(template, last.candidate.slots)}) == 1:
             return template
     raise Unsuitable("no change of mind says clearly what is wanted")

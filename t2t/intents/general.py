@@ -42,4 +42,3 @@ def write(scene: Scene, wording: Split, rng: random.Random) -> Task:
         final_hash=scene.final_hash,
         tell=tuple(text for goal in goals for text in goal.tell),
     )
-

@@ -65,4 +65,3 @@ def _any_opening(goal: Goal, wording: Split, rng: random.Random) -> str:
         return pick_opening(goal, wording, rng, clear=first)
     except Unsuitable:
         return pick_opening(goal, wording, rng, clear=not first)
-

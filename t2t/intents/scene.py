@@ -176,7 +176,7 @@ class Script:
         callers = scene.domain.callers
         environment = Environment(scene.domain, scene.trajectory.data)
         self.caller_facts = dict(callers.facts(environment.db, scene.trajectory.caller))
-        template = rng.choice(callers.introductions[wording])
+        template = rng.choice(_introductions(scene, wording))
         self.introduction = template.format(**self.caller_facts)
         self.told_of_caller = revealed(template, self.caller_facts)
         self.answers: dict[str, str] = {}
@@ -192,7 +192,7 @@ class Script:
         Raises:
             Unsuitable: an argument has no source, or a caller would find the question odd.
         """
-        for value in _flat(call.arguments):
+        for value in flat(call.arguments):
             if value in self.scene.seen(call.id) or value in told.values() or value in self.told_of_caller.values():
                 continue
             name = next((name for name, fact in self.caller_facts.items() if fact == value), None)
@@ -235,7 +235,7 @@ class Script:
         slots = (candidate or goal.candidate).slots
         done = "Done." if goal.writes else ""
         told = goal.wish.report.format(*tell, **slots) if goal.wish.report else ""
-        self.pending = f"{self.pending} {done} {told}".strip()
+        self.pending = " ".join(part for part in (self.pending, done, told) if part)
 
     def refuse(self, goal: Goal) -> None:
         """Say no with the reason."""
@@ -276,6 +276,19 @@ class Script:
         raise Unsuitable("what the caller knows does not tell the meanings apart")
 
 
+def _introductions(scene: Scene, wording: Split) -> list[str]:
+    """Introductions by which an agent would identify the caller as the trajectory does, or could not yet."""
+    callers = scene.domain.callers
+    used = next(one for one in callers.identities if one.tool == scene.trajectory.steps[0].call.name)
+    others = [set(one.parameters.values()) for one in callers.identities if one is not used]
+    return [
+        template
+        for template in callers.introductions[wording]
+        if set(used.parameters.values()) <= named_slots(template)
+        or not any(other <= named_slots(template) for other in others)
+    ]
+
+
 def _pick(options: Sequence[Candidate], arguments: Arguments, rng: random.Random) -> Candidate:
     fitting = [candidate for candidate in options if candidate.arguments == arguments]
     if not fitting:
@@ -283,7 +296,8 @@ def _pick(options: Sequence[Candidate], arguments: Arguments, rng: random.Random
     return rng.choice(fitting)
 
 
-def _flat(arguments: Arguments) -> list[str]:
+def flat(arguments: Arguments) -> list[str]:
+    """All values of a call's arguments as text, those of lists one by one."""
     values: list[str] = []
     for value in arguments.values():
         values.extend(str(item) for item in (value if isinstance(value, list) else [value]))

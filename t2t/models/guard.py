@@ -17,6 +17,7 @@ import time
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _GRACE_S = 10.0
+_REST_GRACE_S = 2.0
 _POLL_S = 0.2
 
 
@@ -99,16 +100,18 @@ def _reap(server: int) -> int | None:
 
 
 def _stop(server: int, status: int | None) -> int:
-    """Ask the server to end, wait for its group to be empty, kill what is left."""
+    """Ask the server to end, then what it left, and kill what is still there; the server's status."""
     if status is None:
         os.kill(server, signal.SIGTERM)
-    else:
-        _kill(server, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE_S
-    while _kill(server, 0) and time.monotonic() < deadline:
-        ended = _reap(server)
-        status = status if ended is None else ended
+    while status is None and time.monotonic() < deadline:
         time.sleep(0.05)
+        status = _reap(server)
+    _kill(server, signal.SIGTERM)
+    deadline = time.monotonic() + _REST_GRACE_S
+    while status is not None and _kill(server, 0) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        _reap(server)
     _kill(server, signal.SIGKILL)
     return status if status is not None else os.waitpid(server, 0)[1]
 

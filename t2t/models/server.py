@@ -18,6 +18,7 @@ from typing import Any, Self
 from t2t.config import EngineConfig, ModelConfig
 from t2t.errors import ConfigError, RunError
 from t2t.models.checkpoint import find_checkpoint
+from t2t.models.cpu import fast_cpu_dtype
 from t2t.models.server_log import cause_of_death
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ def _command(model: ModelConfig, engine: EngineConfig, name: str, port: int) -> 
         "served_model_name": name,
         "host": _HOST,
         "port": port,
-        "dtype": engine.dtype,
+        "dtype": _dtype(engine.dtype),
         "max_model_len": model.max_context,
         "max_num_seqs": engine.max_num_seqs,
         "generation_config": "vllm",
@@ -149,6 +150,11 @@ def _command(model: ModelConfig, engine: EngineConfig, name: str, port: int) -> 
     for option, value in {**options, **engine.args}.items():
         command += _flag(option, value)
     return command
+
+
+def _dtype(dtype: str) -> str:
+    """``auto`` is what the processor computes fast; on a GPU it is the checkpoint's own type."""
+    return fast_cpu_dtype() if dtype == "auto" and _is_cpu_build() else dtype
 
 
 def _flag(option: str, value: Any) -> list[str]:

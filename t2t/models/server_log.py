@@ -10,7 +10,7 @@ _CAUSES = (
     (r"out of memory|OutOfMemoryError|MemoryError|Cannot allocate memory|DefaultCPUAllocator", "out of memory"),
     (
         r"KV cache is needed|No available memory for the cache|KV cache memory|less than desired GPU memory",
-        "out of memory for the KV cache; lower model.max_context or engine.max_num_seqs, or raise engine.cpu_kv_cache_gib",
+        "out of memory for the KV cache; lower model.max_context, or raise engine.cpu_kv_cache_gib on a CPU",
     ),
     (r"Address already in use|\[Errno 98\]|EADDRINUSE", "the port is in use; set engine.port=0 or another port"),
     (

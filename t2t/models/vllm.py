@@ -68,7 +68,10 @@ class VLLMSession:
         message, problem = parse_reply(text, first_call=self._num_calls + 1)
         self._num_replies += 1
         self._num_calls += len(message.tool_calls)
-        return Reply(message, Turn(tuple(prompt_ids), tuple(completion.ids), completion.finish_reason), problem)
+        turn = Turn(
+            prompt_ids=tuple(prompt_ids), sampled_ids=tuple(completion.ids), finish_reason=completion.finish_reason
+        )
+        return Reply(message, turn, problem)
 
 
 class VLLMChat:

@@ -18,7 +18,7 @@ class Part(NamedTuple):
 
     domain: str
     split: Split
-    count: int
+    num_trajectories: int
 
 
 def parts(config: RunConfig) -> list[Part]:
@@ -41,11 +41,11 @@ def run(context: StageContext) -> dict[str, JsonValue]:
     with Writer(file) as writer:
         for part in parts(config):
             coverage = Coverage()
-            progress = Progress(f"explore {part.domain} ({part.split})", part.count, "trajectories")
+            progress = Progress(f"explore {part.domain} ({part.split})", part.num_trajectories, "trajectories")
             for trajectory in explore(
                 load_domain(part.domain),
                 DataSpec(seed=config.seed, size=config.domain.size, split=part.split),
-                part.count,
+                part.num_trajectories,
                 max_steps=config.explore.max_steps,
                 blocked_share=config.explore.blocked_share,
                 seed=config.seed,
@@ -55,7 +55,7 @@ def run(context: StageContext) -> dict[str, JsonValue]:
                 progress.step()
             progress.close()
             report[f"{part.domain}/{part.split}"] = {
-                "trajectories": part.count,
+                "trajectories": part.num_trajectories,
                 "dropped": dict(coverage.dropped),
                 "goals": dict(sorted(coverage.goals.items())),
                 "clauses": {f"{tool} {clause}": n for (tool, clause), n in sorted(coverage.clauses.items())},

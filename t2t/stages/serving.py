@@ -1,6 +1,6 @@
 """A model behind an engine, for the stages that play with one."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,13 +11,22 @@ from t2t.models.chat import ChatModel
 @contextmanager
 def serve(
     config: RunConfig, source: str, name: str, log_file: Path, settings: RolloutConfig | EvaluateConfig
-) -> Iterator[ChatModel]:
+) -> Generator[ChatModel]:
     """Serve the checkpoint `source` as `name` until the block ends, or use the servers that are given."""
     from t2t.models.vllm import VLLMChat, VLLMServer
 
-    sampling = {"max_tokens": settings.max_tokens, "temperature": settings.temperature}
+    def connect(base_urls: Sequence[str]) -> ChatModel:
+        return VLLMChat(
+            config.model,
+            config.engine,
+            base_urls,
+            name,
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+        )
+
     if config.engine.base_urls:
-        yield VLLMChat(config.model, config.engine, config.engine.base_urls, name, **sampling)
+        yield connect(config.engine.base_urls)
         return
     with VLLMServer(config.model.model_copy(update={"source": source}), config.engine, name, log_file) as server:
-        yield VLLMChat(config.model, config.engine, (server.base_url,), name, **sampling)
+        yield connect((server.base_url,))

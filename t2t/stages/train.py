@@ -3,7 +3,7 @@
 Every rank of a launch runs this function; the main process alone writes.
 """
 
-import time
+import os
 from typing import cast
 
 from pydantic import JsonValue
@@ -26,18 +26,16 @@ def run(context: StageContext) -> dict[str, JsonValue]:
     for example in read_records(context.inputs["filter"] / "examples.jsonl", Example):
         encoded = renderer.encode(_until_last_reply(example.messages), example.tools, turns.get(example.id, ()))
         rows.append(TokenRow(example.id, encoded.input_ids, encoded.labels))
-    started = time.monotonic()
     result = train(rows, config.train, config.model.source, context.folder, config.seed)
-    if not result.is_main:
+    if os.environ.get("RANK", "0") != "0":
         return {}
     write_json(context.folder / "loss.json", cast(JsonValue, result.history))
     return {
         "count": len(rows),
         "steps": result.num_steps,
-        "seconds": round(time.monotonic() - started, 1),
-        "real_tokens": result.real_tokens,
-        "computed_tokens": result.computed_tokens,
-        "final_loss": result.final_loss,
+        "seconds": round(result.seconds, 1),
+        "tokens_real": result.tokens_real,
+        "tokens_computed": result.tokens_computed,
         "template_hash": renderer.hash,
     }
 

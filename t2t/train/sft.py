@@ -126,14 +126,12 @@ def train(
     _check_lora(config)
     _check_passthrough(config.trl)
     _quiet()
+    import torch
     from accelerate import PartialState
-    from datasets import Dataset
-    from transformers import AutoTokenizer
-    from transformers.trainer_callback import PrinterCallback
 
-    from t2t.train.trainer import MarkComplete, PackTrainer, ProgressCallback, collate, keep_loss_positions, to_columns
+    from t2t.train.trainer import MarkComplete, ProgressCallback
 
-    state = PartialState()
+    state = PartialState(cpu=not torch.cuda.is_available())
     ranks, is_main = state.num_processes, state.is_main_process
     steps = plan_steps(rows, config, seed, ranks)
     packs = [pack for step in steps for pack in step]
@@ -148,22 +146,12 @@ def train(
     if is_main and resume_from:
         log.info("train goes on from step %d/%d (%s)", start, len(steps), resume_from)
 
-    tokenizer: Any = cast(Any, AutoTokenizer).from_pretrained(model_source)
-    model, lora = _load(config, model_source)
     reporter = _Reporter(plan, start, progress if is_main else None, is_main)
-    trainer: Any = PackTrainer(
-        model=model,
-        args=_sft_config(config, checkpoints, seed, steps, ranks),
-        data_collator=collate,
-        train_dataset=Dataset.from_dict(to_columns(packs)),
-        processing_class=tokenizer,
-        peft_config=lora,
-        callbacks=[ProgressCallback(reporter.report), MarkComplete(_MARK, mark)],
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.model.get_base_model().base_model.register_forward_hook(keep_loss_positions, with_kwargs=True)
+    trainer = build_trainer(packs, len(steps), config, model_source, str(checkpoints), seed, ranks)
+    trainer.add_callback(ProgressCallback(reporter.report))
+    trainer.add_callback(MarkComplete(_MARK, mark))
+    tokenizer = trainer.processing_class
     began = time.monotonic()
-    _keep_freed_memory()
     trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
     seconds = time.monotonic() - began
 
@@ -182,6 +170,42 @@ def train(
     return TrainResult(
         adapter_dir, merged_dir, history, len(steps), sum(plan.real), sum(plan.computed), round(seconds, 3)
     )
+
+
+def build_trainer(
+    packs: Sequence[Pack],
+    num_steps: int,
+    config: TrainConfig,
+    model_source: str,
+    checkpoint_dir: str,
+    seed: int,
+    num_ranks: int,
+) -> Any:
+    """Load the model and give it, with all packs of a run in order, to TRL.
+
+    Returns:
+        A `t2t.train.trainer.PackTrainer`; `Any` because its bases have no types.
+    """
+    from datasets import Dataset
+    from transformers import AutoTokenizer
+    from transformers.trainer_callback import PrinterCallback
+
+    from t2t.train.trainer import PackTrainer, collate, keep_loss_positions, to_columns
+
+    _quiet()
+    _keep_freed_memory()
+    model, lora = _load(config, model_source)
+    trainer: Any = PackTrainer(
+        model=model,
+        args=_sft_config(config, checkpoint_dir, seed, num_steps, len(packs) // num_steps // num_ranks),
+        data_collator=collate,
+        train_dataset=Dataset.from_dict(to_columns(packs)),
+        processing_class=cast(Any, AutoTokenizer).from_pretrained(model_source),
+        peft_config=lora,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.model.get_base_model().base_model.register_forward_hook(keep_loss_positions, with_kwargs=True)
+    return trainer
 
 
 def plan_steps(rows: Sequence[TokenRow], config: TrainConfig, seed: int, num_ranks: int) -> list[list[Pack]]:
@@ -362,21 +386,20 @@ def _load(config: TrainConfig, model_source: str) -> tuple[Any, Any]:
     return model, lora
 
 
-def _sft_config(
-    config: TrainConfig, checkpoints: Path, seed: int, steps: Sequence[Sequence[Pack]], num_ranks: int
-) -> Any:
+def _sft_config(config: TrainConfig, checkpoint_dir: str, seed: int, num_steps: int, packs_per_step: int) -> Any:
+    """Make TRL's arguments; `packs_per_step` counts those of one rank."""
     import torch
     from trl.trainer.sft_config import SFTConfig
 
     on_gpu = torch.cuda.is_available()
     ours: dict[str, Any] = {
-        "output_dir": str(checkpoints),
+        "output_dir": checkpoint_dir,
         "learning_rate": config.learning_rate,
         "lr_scheduler_type": "cosine",
-        "warmup_steps": math.ceil(config.warmup_share * len(steps)),
-        "max_steps": len(steps),
+        "warmup_steps": math.ceil(config.warmup_share * num_steps),
+        "max_steps": num_steps,
         "per_device_train_batch_size": 1,
-        "gradient_accumulation_steps": len(steps[0]) // num_ranks,
+        "gradient_accumulation_steps": packs_per_step,
         "max_length": None,
         "packing": False,
         "dataset_kwargs": {"skip_prepare_dataset": True},
@@ -398,6 +421,8 @@ def _sft_config(
         "data_seed": seed,
         "report_to": "none",
         "disable_tqdm": True,
+        "log_level": "error",
+        "log_level_replica": "error",
     }
     return SFTConfig(**{**ours, **config.trl})
 

@@ -11,7 +11,8 @@ from t2t.domain.tool import harvest
 from t2t.domain.wish import named_slots
 from t2t.errors import ConfigError, ToolError
 from t2t.explore.program import Coverage, explore
-from t2t.records import DataSpec, ToolCall
+from t2t.episode.user import ScriptedUser
+from t2t.records import DataSpec, Fact, ToolCall, UserScenario
 
 TRAIN = DataSpec(seed=3, size=120, split="train")
 TEST = DataSpec(seed=3, size=120, split="test")
@@ -66,6 +67,22 @@ def test_a_refusal_in_a_rules_own_words_holds_one_of_its_cues(domain: Domain):
         assert any(cue in rule.reason.lower() for cue in rule.cues), rule.clause
 
 
+def test_a_cue_is_more_than_a_number_and_a_question_is_no_proposal(domain: Domain):
+    """A bare number would match a date or a card, and a caller answers yes to a proposal."""
+    for rule in domain.rules:
+        assert not [cue for cue in rule.cues if re.fullmatch(r"[\d\s.]+", cue)], rule.clause
+    for slot in (*domain.callers.slots, *(slot for wish in domain.wishes for slot in wish.slots)):
+        scenario = UserScenario(
+            reason_for_call="",
+            known_info="",
+            unknown_info="",
+            task_instructions="",
+            opening="Hello.",
+            facts=(Fact(name=slot.name, value="x", asked_by=slot.asked_by, answer="It is x.", in_opening=False),),
+        )
+        assert ScriptedUser(scenario, "seed").answer(slot.question).text == "It is x.", slot.name
+
+
 def test_wordings_for_training_and_testing_differ_and_use_known_slots(domain: Domain):
     for wish in domain.wishes:
         slots = {slot.name for slot in wish.slots}
@@ -76,9 +93,7 @@ def test_wordings_for_training_and_testing_differ_and_use_known_slots(domain: Do
 
 
 def test_reads_leave_the_state_unchanged(domain: Domain):
-    for trajectory in explore(
-        domain, TRAIN, 30, max_steps=10, blocked_share=0.0, seed=1, coverage=Coverage()
-    ):
+    for trajectory in explore(domain, TRAIN, 30, max_steps=10, blocked_share=0.0, seed=1, coverage=Coverage()):
         environment = Environment(domain, trajectory.data)
         for step in trajectory.steps:
             before = environment.state_hash()
@@ -93,8 +108,7 @@ def test_unknown_ids_and_wrong_types_are_refused_and_change_nothing(domain: Doma
     for tool in domain.tools:
         for nonsense in ("nothing", "", "9**9**9", "é\u2028'\"", rng.random(), None, ["x"], {"a": {}}):
             arguments = {
-                p.name: [nonsense] if p.is_list else (p.choices[0] if p.choices else nonsense)
-                for p in tool.parameters
+                p.name: [nonsense] if p.is_list else (p.choices[0] if p.choices else nonsense) for p in tool.parameters
             }
             try:
                 value = environment.run(ToolCall(id="c", name=tool.name, arguments=arguments)).value

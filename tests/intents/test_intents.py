@@ -56,7 +56,12 @@ def test_acting_on_the_first_wish_fails_a_changing_task(library: Domain, library
         acted = write.model_copy(update={"arguments": meant.arguments})
         stubborn = with_moves(
             task,
-            (*(Move(calls=(call,)) for call in reads), Move(say="Shall I go ahead?"), Move(calls=(acted,)), Move(say="Done.")),
+            (
+                *(Move(calls=(call,)) for call in reads),
+                Move(say="Shall I go ahead?"),
+                Move(calls=(acted,)),
+                Move(say="Done."),
+            ),
         )
         rollout = talk(library, task, ReferenceAgent(stubborn))
         assert acted.arguments != write.arguments
@@ -76,7 +81,7 @@ def test_an_ambiguous_caller_holds_something_back_that_the_reference_asks_for(
 def test_an_infeasible_wish_that_is_granted_after_all_fails(library: Domain, library_tasks: list[Task]):
     for task in proved(library, library_tasks, Intent.INFEASIBLE):
         forbidden = task.expectation.forbidden[0]
-        reads = [move for move in task.expectation.moves[:-1]]
+        reads = task.expectation.moves[:-1]
         call = task.expectation.calls[0].model_copy(
             update={"id": "call_x", "name": forbidden.name, "arguments": forbidden.arguments}
         )

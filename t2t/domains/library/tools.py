@@ -147,7 +147,6 @@ def renew_loan(db: LibraryDB, loan_id: LoanId) -> LoanView:
     Args:
         loan_id: Id of the loan.
     """
-
     loan = db.loans.get(loan_id)
     if loan is None:
         raise ToolError(f"no loan {loan_id!r}; ids look like 'L101' and come from list_loans")
@@ -198,7 +197,6 @@ def change_pickup(db: LibraryDB, reservation_id: ReservationId, branch: Branch) 
         reservation_id: Id of the reservation.
         branch: Where to pick it up.
     """
-
     row = _require_reservation(db, reservation_id)
     if row.branch == branch:
         raise ToolError(f"reservation {reservation_id} is for {branch} already; name another branch")

@@ -82,7 +82,9 @@ def _moves(db: LibraryDB, caller: str) -> Iterator[Candidate]:
                 yield Candidate({"reservation_id": row.id, "branch": branch}, slots)
 
 
-def _tell_due(db: LibraryDB, arguments: Arguments, slots: Mapping[str, str], value: Sequence[LoanView]) -> tuple[str, ...]:
+def _tell_due(
+    db: LibraryDB, arguments: Arguments, slots: Mapping[str, str], value: Sequence[LoanView]
+) -> tuple[str, ...]:
     return tuple(view.due for view in value if view.title == slots["title"])
 
 
@@ -96,7 +98,7 @@ def _tell_new_due(db: LibraryDB, arguments: Arguments, slots: Mapping[str, str],
 
 _TITLE = Slot(
     "title",
-    ("title", "which book", "which one", "which of", "which"),
+    ("title", "which book", "which one", "which of", "which loan", "which reservation"),
     "Which title do you mean?",
     {
         "train": ("I mean {value}.", "The title is {value}.", "{value}, please.", "It is {value}."),
@@ -352,4 +354,3 @@ WISHES: tuple[Wish, ...] = (
         proposal="move the reservation of {title} to {branch}",
     ),
 )
-

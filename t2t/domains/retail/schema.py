@@ -26,8 +26,8 @@ SearchText = NewType("SearchText", str)
 Status = Literal["pending", "processed", "shipped", "delivered", "cancelled"]
 Category = Literal["clothing", "electronics", "home", "care"]
 Tier = Literal["basic", "silver", "gold"]
-CancelReason = Literal["no longer needed", "ordered by mistake", "found cheaper elsewhere"]
-CANCEL_REASONS: tuple[CancelReason, ...] = ("no longer needed", "ordered by mistake", "found cheaper elsewhere")
+CancelReason = Literal["ordered twice", "ordered by mistake", "found cheaper elsewhere"]
+CANCEL_REASONS: tuple[CancelReason, ...] = ("ordered twice", "ordered by mistake", "found cheaper elsewhere")
 AddressLabel = Literal["home", "work", "family"]
 ADDRESS_LABELS: tuple[AddressLabel, ...] = ("home", "work", "family")
 
@@ -39,8 +39,6 @@ RETURN_DAYS: dict[Category, int] = {"clothing": 60, "electronics": 14, "home": 3
 """Days from delivery in which an item may come back, by category."""
 RETURN_FEE_CENTS = 400
 """Kept back once for each return of a basic member."""
-MAX_OPEN_RETURNS = 2
-"""Orders of a basic member that may have returned items at one time."""
 MAX_GIFT_CARD_REFUND_CENTS = 25000
 MAX_NOTE_CHARACTERS = 60
 PRICE_PROTECTION_DAYS = 14

@@ -94,7 +94,7 @@ _CONTAINS = Slot(
 _REASON = Slot(
     "reason",
     ("reason", "why"),
-    "What is the reason: no longer needed, ordered by mistake, or found cheaper elsewhere?",
+    "What is the reason: ordered twice, ordered by mistake, or found cheaper elsewhere?",
     {
         "train": ("It was {value}.", "The reason is: {value}.", "{value}."),
         "test": ("Put down: {value}.", "Let us say {value}."),
@@ -254,7 +254,7 @@ _CANCEL = Wish(
     openings={
         "train": (
             "Please cancel my order from {ordered}, it was {reason}.",
-            "I want to cancel the order with {contains}. It is {reason}.",
+            "I want to cancel the order with {contains}. It was {reason}.",
             "Can you cancel the order I placed on {ordered}?",
             "I'd like to cancel an order.",
             "Please cancel the order with {contains}.",
@@ -411,7 +411,7 @@ _CHANGE_ITEM = Wish(
             "No, it is the {item} that has to become {variant}.",
         ),
     },
-    proposal="change the {item} in your order of {ordered} to {variant}, your {payment} for the difference",
+    proposal="change the {item} in your order of {ordered} to {variant}, difference on your {payment}",
     tell=_tell_difference,
     report="The price difference is {0}.",
 )
