@@ -6,11 +6,13 @@ from pathlib import Path
 _TAIL_BYTES = 200_000
 _KILLED = 128 + 9
 _PREFIX = re.compile(r"^(\([^)]*pid=\d+\) )?((ERROR|WARNING|INFO|CRITICAL) [\d-]+ [\d:]+ )?(\[[^\]]*\] ?)?")
+_ERROR = re.compile(r"^[\w.]*(Error|Exception|Interrupt)\b|error:|errno", re.IGNORECASE)
+_CONSEQUENCE = "See root cause above"
 _CAUSES = (
     (r"out of memory|OutOfMemoryError|MemoryError|Cannot allocate memory|DefaultCPUAllocator", "out of memory"),
     (
-        r"KV cache is needed|No available memory for the cache|KV cache memory|less than desired GPU memory",
-        "out of memory for the KV cache; lower model.max_context, or raise engine.cpu_kv_cache_gib on a CPU",
+        r"KV cache is needed|No available memory for the cache|kv cache allocation|less than desired GPU memory",
+        "out of memory for the KV cache; free memory, or change model.max_context or engine.cpu_kv_cache_gib",
     ),
     (r"Address already in use|\[Errno 98\]|EADDRINUSE", "the port is in use; set engine.port=0 or another port"),
     (
@@ -33,15 +35,16 @@ def cause_of_death(log_file: Path, status: int) -> str:
         status: its exit status; 128 + the signal's number where one ended it.
     """
     lines = [_PREFIX.sub("", line).strip() for line in _tail(log_file).splitlines()]
-    errors = [line for line in lines if re.search(r"error|exception|killed|errno", line, re.IGNORECASE)]
+    errors = [line for line in lines if _ERROR.search(line)]
     for pattern, meaning in _CAUSES:
         for line in errors:
             if re.search(pattern, line):
                 return f"{meaning} ({_shorten(line)})"
     if status == _KILLED:
         return "it was killed, most likely for want of memory"
-    if errors:
-        return _shorten(errors[-1])
+    roots = [line for line in errors if _CONSEQUENCE not in line]
+    if roots:
+        return _shorten(roots[-1])
     return f"exit status {status}" + (f" after {_shorten(lines[-1])!r}" if lines else "")
 
 

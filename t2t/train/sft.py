@@ -119,7 +119,7 @@ def train(
         The result, the same on every rank.
 
     Raises:
-        ConfigError: Rows or settings that cannot work; raised before a model loads.
+        ConfigError: Rows or settings that cannot work; before a model loads, but for targets it lacks.
         RunError: The loss is not finite; names the rows.
     """
     _check_rows(rows, config)
@@ -341,7 +341,7 @@ def _quiet() -> None:
 def _keep_freed_memory() -> None:
     """Have glibc keep freed blocks, where training runs on the CPU.
 
-    Otherwise each large tensor is mapped and zeroed by the kernel anew: a tenth of the time.
+    Otherwise each large tensor is mapped and zeroed by the kernel anew.
     """
     import torch
 

@@ -53,8 +53,8 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def keep_loss_positions(_module: Any, _args: Any, kwargs: dict[str, Any], output: Any) -> Any:
     """Forward hook of the backbone: hand only positions with a label on to the LM head.
 
-    TRL's head scores every position unless Triton is there, and a vocabulary of 49,152 is a quarter
-    of the work of a 135M model.
+    TRL's head scores every position unless Triton is there, and a vocabulary of 49,152 is a fifth of
+    the weights of a 135M model.
     """
     positions = kwargs.get("loss_positions")
     if positions is not None:
