@@ -18,7 +18,7 @@ from typing import Any
 
 from t2t.config import TrainConfig
 from t2t.train.packing import IGNORE, TokenRow
-from t2t.train.sft import build_trainer, plan_steps
+from t2t.train.sft import build_trainer, plan_steps, resolve_dtype
 
 
 def make_rows(count: int, prefix: int, vocabulary: int) -> list[TokenRow]:
@@ -42,7 +42,7 @@ def plain_trainer(rows: list[TokenRow], config: TrainConfig, source: str, folder
     tokenizer: Any = AutoTokenizer.from_pretrained(source)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     return SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(source, dtype=config.dtype),
+        model=AutoModelForCausalLM.from_pretrained(source, dtype=resolve_dtype(config.dtype)),
         args=SFTConfig(
             output_dir=folder,
             per_device_train_batch_size=batch_size,

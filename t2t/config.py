@@ -37,8 +37,8 @@ class EngineConfig(Section):
     """Servers to use, such as ``http://127.0.0.1:8000``; empty starts one."""
     port: int = Field(default=0, ge=0, le=65535)
     """Port of the server that is started; 0 takes a free one."""
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-    """Type of weights and activations."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Type of weights and activations; ``auto`` is bfloat16 where the hardware multiplies it fast, else float32."""
     start_timeout_s: float = Field(default=600, gt=0)
     """Longest wait for a server to answer."""
     request_timeout_s: float = Field(default=600, gt=0)
@@ -137,8 +137,8 @@ class TrainConfig(Section):
         "down_proj",
     )
     """Modules that get an adapter."""
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    """Type of weights and activations."""
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Type of weights and activations; ``auto`` is bfloat16 where the hardware multiplies it fast, else float32."""
     max_length: int = Field(default=4096, ge=64)
     """Longest row in tokens; a longer one stops the stage."""
     rows_per_step: int = Field(default=8, ge=1)

@@ -17,7 +17,7 @@ LAYERS = (
     {"domain", "domains", "models"},
     {"explore", "intents", "episode", "verify", "train", "report", "store", "interop"},
     {"stages"},
-    {"pipeline"},
+    {"pipeline", "doctor"},
     {"cli"},
 )
 """Parts of the package from the bottom up; a part may import its own layer and those below."""

@@ -94,7 +94,7 @@ def load_domain(name: str) -> Domain:
         raise
     domain = getattr(module, "DOMAIN", None)
     if not isinstance(domain, Domain):
-        raise ConfigError(f"module {module_name!r} holds no DOMAIN; see docs/add_a_domain.md")
+        raise ConfigError(f"module {module_name!r} holds no DOMAIN; CONTRIBUTING.md says what a domain is")
     return domain
 
 

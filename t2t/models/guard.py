@@ -1,9 +1,9 @@
 """Run a server that cannot outlive its owner: ``python guard.py COMMAND...``, standard library only.
 
 The guard's standard input is a pipe whose other end the owner holds and never writes to. When it closes,
-however the owner ended, the guard stops the server's whole process group. A second process watches the
-guard in the same way, so that killing the guard leaves nothing either; and should both be killed at once,
-the kernel kills the server.
+however the owner ended, the guard stops the server and its whole process group. A second process watches
+the guard in the same way, so that killing the guard leaves nothing either; and should both be killed at once,
+the kernel tells the server. The server is asked before it is killed, since vLLM then frees its shared memory.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -31,10 +32,19 @@ def main(command: list[str]) -> int:
     watcher, watcher_pipe = _start_watcher()
     server = _start_server(command, libc)
     os.write(watcher_pipe, f"{server}\n".encode())
-    status: int | None = None
-    while status is None and not asked and os.getppid() == owner and not _is_closed(sys.stdin.fileno()):
-        status = _reap(server)
-    code = os.waitstatus_to_exitcode(_stop(server, status))
+    statuses: dict[int, int] = {}
+
+    def has_ended() -> bool:
+        _reap(statuses)
+        return server in statuses
+
+    while not has_ended() and not asked and os.getppid() == owner:
+        if _is_closed(sys.stdin.fileno()):
+            break
+    _stop(server, has_ended)
+    code = os.waitstatus_to_exitcode(statuses[server] if has_ended() else os.waitpid(server, 0)[1])
+    with contextlib.suppress(BrokenPipeError):
+        os.write(watcher_pipe, b"stopped\n")
     os.close(watcher_pipe)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(watcher, 0)
@@ -51,7 +61,7 @@ def _start_server(command: list[str], libc: ctypes.CDLL) -> int:
         return server
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != guard:
         os._exit(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -63,7 +73,7 @@ def _start_server(command: list[str], libc: ctypes.CDLL) -> int:
 
 
 def _start_watcher() -> tuple[int, int]:
-    """Process id of the watcher, and the pipe that takes the process group to kill when it closes."""
+    """Process id of the watcher, and the pipe that tells it what to stop, and then that it was stopped."""
     reader, writer = os.pipe()
     watcher = os.fork()
     if watcher:
@@ -74,9 +84,10 @@ def _start_watcher() -> tuple[int, int]:
     os.close(0)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with open(reader) as pipe:  # noqa: PTH123  (a descriptor, not a path)
-        group = pipe.read()
-    if group.strip():
-        _kill(int(group), signal.SIGKILL)
+        words = pipe.read().split()
+    if len(words) == 1:
+        server = int(words[0])
+        _stop(server, lambda: not _exists(server))
     os._exit(0)
 
 
@@ -85,35 +96,35 @@ def _is_closed(pipe: int) -> bool:
     return bool(readable) and not os.read(pipe, 4096)
 
 
-def _reap(server: int) -> int | None:
-    """Collect children that ended, orphans of the server among them; the server's status if it did."""
-    status: int | None = None
-    while True:
-        try:
-            ended, ended_status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return status
-        if not ended:
-            return status
-        if ended == server:
-            status = ended_status
+def _reap(statuses: dict[int, int]) -> None:
+    """Collect the statuses of children that ended, orphans of the server among them."""
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            statuses[ended[0]] = ended[1]
 
 
-def _stop(server: int, status: int | None) -> int:
-    """Ask the server to end, then what it left, and kill what is still there; the server's status."""
-    if status is None:
-        os.kill(server, signal.SIGTERM)
+def _stop(server: int, has_ended: Callable[[], bool]) -> None:
+    """Ask the server to end, then what it left, and kill what is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        if not has_ended():
+            os.kill(server, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE_S
-    while status is None and time.monotonic() < deadline:
+    while not has_ended() and time.monotonic() < deadline:
         time.sleep(0.05)
-        status = _reap(server)
     _kill(server, signal.SIGTERM)
     deadline = time.monotonic() + _REST_GRACE_S
-    while status is not None and _kill(server, 0) and time.monotonic() < deadline:
+    while _kill(server, 0) and time.monotonic() < deadline:
         time.sleep(0.05)
-        _reap(server)
+        has_ended()
     _kill(server, signal.SIGKILL)
-    return status if status is not None else os.waitpid(server, 0)[1]
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _kill(group: int, number: int) -> bool:

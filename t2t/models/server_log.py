@@ -5,8 +5,8 @@ from pathlib import Path
 
 _TAIL_BYTES = 200_000
 _KILLED = 128 + 9
-_PREFIX = re.compile(r"^(\([^)]*pid=\d+\) )?((ERROR|WARNING|INFO|CRITICAL) [\d-]+ [\d:]+ )?(\[[^\]]*\] ?)?")
-_ERROR = re.compile(r"^[\w.]*(Error|Exception|Interrupt)\b|error:|errno", re.IGNORECASE)
+_PREFIX = re.compile(r"^(\([^)]*pid=\d+\) )?((ERROR|WARNING|INFO|CRITICAL) [\d-]+ [\d:]+ )?(\[\w+\.py:\d+\] ?)?")
+_ERROR = re.compile(r"^[\w.]*(Error|Exception|Interrupt)\b|\berror[:,]|errno", re.IGNORECASE)
 _CONSEQUENCE = "See root cause above"
 _CAUSES = (
     (r"out of memory|OutOfMemoryError|MemoryError|Cannot allocate memory|DefaultCPUAllocator", "out of memory"),

@@ -7,11 +7,12 @@ as a quantised GGUF file. It becomes bfloat16 safetensors with the chat template
 
 import importlib.util
 import shutil
+import struct
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from t2t.errors import ConfigError, T2TError
+from t2t.errors import ConfigError, RunError, T2TError
 from t2t.models.rendering import read_template
 
 
@@ -45,6 +46,7 @@ def make_weights(name: str, out_dir: Path) -> bool:
 
     Raises:
         ConfigError: the name is unknown, its package is not installed, or `out_dir` holds something else.
+        RunError: the conversion failed; nothing is left of it.
     """
     if is_checkpoint(out_dir):
         return False
@@ -59,6 +61,8 @@ def make_weights(name: str, out_dir: Path) -> bool:
     try:
         _convert(gguf_file, CARRIERS[name], partial)
         partial.rename(out_dir)
+    except (ImportError, OSError, RuntimeError, ValueError, struct.error) as error:
+        raise RunError(f"{gguf_file.name} could not be converted: {' '.join(str(error).split())}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return True
@@ -88,7 +92,9 @@ def find_gguf(carrier: Carrier) -> Path:
 def _convert(gguf_file: Path, carrier: Carrier, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, GgufConfig
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     # The library's own types leave these calls open.
     tokenizer: Any = AutoTokenizer.from_pretrained(gguf_file.parent, gguf_file=gguf_file.name)
     tokenizer.chat_template = read_template(carrier.template)

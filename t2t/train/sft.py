@@ -23,6 +23,7 @@ from typing import Any, cast
 
 from t2t.config import TrainConfig
 from t2t.errors import ConfigError
+from t2t.models.cpu import fast_cpu_dtype
 from t2t.train.packing import Pack, TokenRow, fill_steps, group_rows, plan_epoch
 
 log = logging.getLogger(__name__)
@@ -311,6 +312,15 @@ def _check_lora(config: TrainConfig) -> None:
             raise ConfigError(f"train.lora_targets holds {name!r}, which cannot be trained and served; leave it out")
 
 
+def resolve_dtype(dtype: str) -> str:
+    """Replace ``auto``: bfloat16 on a GPU, on a CPU what it multiplies fast."""
+    import torch
+
+    if dtype != "auto":
+        return dtype
+    return "bfloat16" if torch.cuda.is_available() else fast_cpu_dtype()
+
+
 def _check_passthrough(arguments: dict[str, Any]) -> None:
     if not arguments:
         return
@@ -363,7 +373,7 @@ def _load(config: TrainConfig, model_source: str) -> tuple[Any, Any]:
 
     attention.register()
     packed = config.share_prefix or config.rows_per_pack > 1
-    dtype = getattr(torch, config.dtype)
+    dtype = getattr(torch, resolve_dtype(config.dtype))
     model: Any = cast(Any, AutoModelForCausalLM).from_pretrained(
         model_source, dtype=dtype, attn_implementation=attention.NAME if packed else "sdpa"
     )
@@ -406,7 +416,7 @@ def _sft_config(config: TrainConfig, checkpoint_dir: str, seed: int, num_steps: 
         "remove_unused_columns": False,
         "train_sampling_strategy": "sequential",
         "average_tokens_across_devices": True,
-        "bf16": config.dtype == "bfloat16" and on_gpu,
+        "bf16": on_gpu and resolve_dtype(config.dtype) == "bfloat16",
         "fp16": False,
         "use_cpu": not on_gpu,
         "dataloader_pin_memory": on_gpu,

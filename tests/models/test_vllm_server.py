@@ -17,7 +17,6 @@ import t2t.models.rendering
 from t2t.config import EngineConfig, ModelConfig
 from t2t.errors import ConfigError
 from t2t.models.chat import ContextOverflow
-from t2t.models.cpu import fast_cpu_dtype
 from t2t.models.rendering import to_openai
 from t2t.models.vllm import VLLMChat
 from t2t.records import Message
@@ -60,9 +59,7 @@ class Served(NamedTuple):
 def served(weights_dir, tmp_path_factory):
     log_file = tmp_path_factory.mktemp("vllm") / "server.log"
     model = ModelConfig(source=str(weights_dir), max_context=MAX_CONTEXT)
-    engine = EngineConfig(
-        dtype=fast_cpu_dtype(), max_num_seqs=8, cpu_kv_cache_gib=1, args={"chat_template": str(TEMPLATE)}
-    )
+    engine = EngineConfig(max_num_seqs=8, cpu_kv_cache_gib=1, args={"chat_template": str(TEMPLATE)})
     command = [sys.executable, "-c", OWNER, model.model_dump_json(), engine.model_dump_json(), str(log_file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
         url = owner.stdout.readline().strip()

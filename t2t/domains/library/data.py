@@ -64,7 +64,7 @@ _NOUNS: dict[Split, tuple[str, ...]] = {
 def generate(data: DataSpec) -> Base:
     """Make the library's data; `data.size` is the number of loans."""
     rng = random.Random(f"library/{data.split}/{data.seed}")
-    num_members = max(12, data.size * 2 // 5)
+    num_members = max(12, data.size // 2)
     num_books = max(30, data.size)
     members = _members(rng, data.split, num_members)
     books = _books(rng, data.split, num_books)

@@ -34,11 +34,17 @@ class LoanView:
 
     id: LoanId
     title: str
-    author: str
     due: str
     renewals: int
     waiting: bool
     """True when another member waits for the book."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a renewal changes."""
+
+    due: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,6 @@ class ReservationView:
 
     id: ReservationId
     title: str
-    author: str
     branch: Branch
     ready: bool
 
@@ -81,7 +86,7 @@ def _require_reservation(db: LibraryDB, reservation_id: str) -> Reservation:
 
 def _view(db: LibraryDB, row: Reservation) -> ReservationView:
     book = db.books[row.book_id]
-    return ReservationView(row.id, book.title, book.author, row.branch, row.ready)
+    return ReservationView(row.id, book.title, row.branch, row.ready)
 
 
 @tool(writes=False)
@@ -110,7 +115,7 @@ def list_loans(db: LibraryDB, member_id: MemberId) -> list[LoanView]:
     for loan in db.loans.where("member_id", member_id):
         book = db.books[loan.book_id]
         waiting = any(r.member_id != member_id for r in db.reservations.where("book_id", loan.book_id))
-        views.append(LoanView(loan.id, book.title, book.author, loan.due, loan.renewals, waiting))
+        views.append(LoanView(loan.id, book.title, loan.due, loan.renewals, waiting))
     return views
 
 
@@ -141,7 +146,7 @@ def search_books(db: LibraryDB, text: SearchText) -> list[BookView]:
 
 
 @tool(writes=True)
-def renew_loan(db: LibraryDB, loan_id: LoanId) -> LoanView:
+def renew_loan(db: LibraryDB, loan_id: LoanId) -> Renewal:
     """Renew a loan for 21 days.
 
     Args:
@@ -152,12 +157,11 @@ def renew_loan(db: LibraryDB, loan_id: LoanId) -> LoanView:
         raise ToolError(f"no loan {loan_id!r}; ids look like 'L101' and come from list_loans")
     due = date.fromisoformat(loan.due) + timedelta(days=21)
     loan = db.loans.put(replace(loan, due=due.isoformat(), renewals=loan.renewals + 1))
-    book = db.books[loan.book_id]
-    return LoanView(loan.id, book.title, book.author, loan.due, loan.renewals, waiting=False)
+    return Renewal(loan.due)
 
 
 @tool(writes=True)
-def reserve_book(db: LibraryDB, member_id: MemberId, book_id: BookId, branch: Branch) -> ReservationView:
+def reserve_book(db: LibraryDB, member_id: MemberId, book_id: BookId, branch: Branch) -> str:
     """Reserve a book for pickup.
 
     Args:
@@ -173,8 +177,8 @@ def reserve_book(db: LibraryDB, member_id: MemberId, book_id: BookId, branch: Br
     number = len(db.reservations) + 1001
     while db.reservations.get(f"R{number}") is not None:
         number += 1
-    row = Reservation(ReservationId(f"R{number}"), member_id, book_id, branch, ready=False)
-    return _view(db, db.reservations.put(row))
+    row = db.reservations.put(Reservation(ReservationId(f"R{number}"), member_id, book_id, branch, ready=False))
+    return f"reserved as {row.id}"
 
 
 @tool(writes=True)
@@ -186,11 +190,11 @@ def cancel_reservation(db: LibraryDB, reservation_id: ReservationId) -> str:
     """
     row = _require_reservation(db, reservation_id)
     db.reservations.delete(row.id)
-    return f"reservation {reservation_id} is cancelled"
+    return "cancelled"
 
 
 @tool(writes=True)
-def change_pickup(db: LibraryDB, reservation_id: ReservationId, branch: Branch) -> ReservationView:
+def change_pickup(db: LibraryDB, reservation_id: ReservationId, branch: Branch) -> str:
     """Change the branch where a reservation is picked up.
 
     Args:
@@ -200,7 +204,8 @@ def change_pickup(db: LibraryDB, reservation_id: ReservationId, branch: Branch) 
     row = _require_reservation(db, reservation_id)
     if row.branch == branch:
         raise ToolError(f"reservation {reservation_id} is for {branch} already; name another branch")
-    return _view(db, db.reservations.put(replace(row, branch=branch)))
+    db.reservations.put(replace(row, branch=branch))
+    return "changed"
 
 
 TOOLS = (

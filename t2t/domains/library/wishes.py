@@ -7,7 +7,7 @@ from datetime import date
 
 from t2t.domain.wish import Callers, Candidate, Identity, Slot, Wish
 from t2t.domains.library.schema import BRANCHES, Email, LibraryDB, Loan, Reservation, SearchText
-from t2t.domains.library.tools import LoanView, MemberView
+from t2t.domains.library.tools import LoanView, MemberView, Renewal
 from t2t.records import Arguments
 
 
@@ -38,7 +38,7 @@ def _spoken_day(iso: str) -> str:
 
 def _loan_slots(db: LibraryDB, loan: Loan) -> dict[str, str]:
     book = db.books[loan.book_id]
-    return {"title": book.title, "author": book.author, "due": _spoken_day(loan.due)}
+    return {"title": book.title, "due": _spoken_day(loan.due)}
 
 
 def _loans(db: LibraryDB, caller: str) -> Iterator[Candidate]:
@@ -66,7 +66,7 @@ def _books(db: LibraryDB, caller: str) -> Iterator[Candidate]:
 
 def _reservation_slots(db: LibraryDB, row: Reservation) -> dict[str, str]:
     book = db.books[row.book_id]
-    return {"title": book.title, "author": book.author}
+    return {"title": book.title, "pickup": row.branch}
 
 
 def _reservations(db: LibraryDB, caller: str) -> Iterator[Candidate]:
@@ -92,7 +92,7 @@ def _tell_fines(db: LibraryDB, arguments: Arguments, slots: Mapping[str, str], v
     return (value.fines,)
 
 
-def _tell_new_due(db: LibraryDB, arguments: Arguments, slots: Mapping[str, str], value: LoanView) -> tuple[str, ...]:
+def _tell_new_due(db: LibraryDB, arguments: Arguments, slots: Mapping[str, str], value: Renewal) -> tuple[str, ...]:
     return (value.due,)
 
 
@@ -128,6 +128,12 @@ _BRANCH = Slot(
         "train": ("{value}, please.", "At {value}.", "The {value} branch."),
         "test": ("{value} works best for me.", "I can get to {value}."),
     },
+)
+_PICKUP = Slot(
+    "pickup",
+    ("current branch", "now waiting", "old branch"),
+    "At which branch is it now?",
+    {"train": ("It is at {value} now.",), "test": ("{value} is where it waits.",)},
 )
 _EMAIL = Slot(
     "email",
@@ -176,24 +182,24 @@ WISHES: tuple[Wish, ...] = (
     Wish(
         tool="renew_loan",
         candidates=_loans,
-        slots=(_TITLE, _AUTHOR, _DUE),
+        slots=(_TITLE, _DUE),
         openings={
             "train": (
                 "I would like to renew {title}.",
                 "Please renew {title} for me.",
-                "Can you renew my book by {author}?",
+                "Can you renew the book I have until {due}?",
                 "I need more time with {title}.",
                 "Could you extend the book that is due on {due}?",
                 "I want to renew a book.",
-                "Please extend my loan of {title} by {author}.",
-                "Can I keep my {author} book a bit longer?",
+                "Please extend my loan of {title}, due {due}.",
+                "Can I keep {title} a bit longer?",
                 "I need an extension for one of my loans.",
                 "Please renew the one due on {due}.",
             ),
             "test": (
                 "I am not done reading {title} and want to keep it.",
                 "Is it possible to prolong {title}?",
-                "There is a book by {author} at my place that I want for another few weeks.",
+                "The book I must return by {due} should stay with me for another few weeks.",
                 "I have not finished a book and need it longer.",
                 "The loan that ends on {due} should be prolonged.",
             ),
@@ -214,20 +220,20 @@ WISHES: tuple[Wish, ...] = (
     Wish(
         tool="list_loans",
         candidates=_loan_lists,
-        slots=(_TITLE, _AUTHOR),
+        slots=(_TITLE, _DUE),
         openings={
             "train": (
                 "When is {title} due?",
                 "When do I have to bring back {title}?",
                 "Can you tell me the due date of {title}?",
                 "Until when can I keep {title}?",
-                "When is my book by {author} due?",
+                "Which day is {title} due?",
                 "When do I have to return a book I have?",
             ),
             "test": (
                 "By what day must {title} be back?",
                 "How long may I hold on to {title}?",
-                "What is the last day for the {author} book I have?",
+                "What is the last day I can have {title}?",
             ),
         },
         changes={"train": (), "test": ()},
@@ -290,14 +296,14 @@ WISHES: tuple[Wish, ...] = (
     Wish(
         tool="cancel_reservation",
         candidates=_reservations,
-        slots=(_TITLE, _AUTHOR),
+        slots=(_TITLE, _PICKUP),
         openings={
             "train": (
                 "Please cancel my reservation of {title}.",
                 "I don't need {title} any more, cancel it.",
-                "Can you cancel my reservation for the {author} book?",
+                "Can you cancel my reservation at {pickup}?",
                 "I want to cancel a reservation.",
-                "Cancel the reservation of {title} by {author}.",
+                "Cancel the reservation of {title} at {pickup}.",
                 "Take me off the list for {title}.",
                 "Please drop one of my reservations.",
                 "I want to cancel the {title} reservation.",
@@ -305,7 +311,7 @@ WISHES: tuple[Wish, ...] = (
             "test": (
                 "I no longer want to wait for {title}.",
                 "There is no need to keep {title} for me any longer.",
-                "The {author} book I am waiting for: forget about that one.",
+                "The book I am waiting for at {pickup}: forget about that one.",
                 "One of the books I am waiting for is no longer needed.",
             ),
         },
@@ -323,13 +329,13 @@ WISHES: tuple[Wish, ...] = (
     Wish(
         tool="change_pickup",
         candidates=_moves,
-        slots=(_TITLE, _BRANCH, _AUTHOR),
+        slots=(_TITLE, _BRANCH, _PICKUP),
         openings={
             "train": (
                 "I want to pick up {title} at {branch}.",
                 "Please move my reservation of {title} to {branch}.",
                 "Can you change the pickup of {title} to {branch}?",
-                "Can you move my {author} reservation to {branch}?",
+                "Can you move my {pickup} reservation to {branch}?",
                 "I want to change where I pick up {title}.",
                 "Please send my reservation to {branch} instead.",
                 "I want another branch for one of my reservations.",

@@ -1,0 +1,14 @@
+"""Run every benchmark on this machine: ``python -m benchmarks``. Each prints a table and a last line of JSON."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+WEIGHTS = "weights/smollm2-135m-instruct"
+RUNS = (("training.py", WEIGHTS, "--rows", "4", "--repeats", "3"),)
+
+for name, *arguments in RUNS:
+    print(f"== {name}", flush=True)
+    code = subprocess.run([sys.executable, str(Path(__file__).parent / name), *arguments]).returncode
+    if code:
+        raise SystemExit(code)
