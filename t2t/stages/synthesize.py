@@ -57,8 +57,8 @@ def run(context: StageContext) -> dict[str, JsonValue]:
             empty = [intent.value for intent in config.synthesize.intents if not kept[intent.value]]
             if empty and part.num_trajectories and sum(wanted.values()):
                 raise RunError(
-                    f"synthesize: no {empty[0]} task came out of {part.num_trajectories} trajectories of {part.domain!r}; "
-                    "raise explore.num_train and explore.num_test"
+                    f"synthesize: no {empty[0]} task came out of {part.num_trajectories} trajectories "
+                    f"of {part.domain!r}; raise explore.num_train and explore.num_test"
                 )
             report[f"{part.domain}/{part.split}"] = {
                 "tasks": cast(JsonValue, dict(kept)),

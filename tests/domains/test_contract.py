@@ -9,9 +9,9 @@ from t2t.domain.domain import Domain, list_domains, load_domain
 from t2t.domain.environment import Environment
 from t2t.domain.tool import harvest
 from t2t.domain.wish import named_slots
+from t2t.episode.user import ScriptedUser
 from t2t.errors import ConfigError, ToolError
 from t2t.explore.program import Coverage, explore
-from t2t.episode.user import ScriptedUser
 from t2t.records import DataSpec, Fact, ToolCall, UserScenario
 
 TRAIN = DataSpec(seed=3, size=120, split="train")

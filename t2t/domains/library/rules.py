@@ -93,7 +93,9 @@ RULES = (
     Rule("2.2", _RENEW, _others_wait, "others wait for this book", ("others", "wait", "someone", "another")),
     Rule("2.3", _RENEW, _overdue, "the loan is overdue", ("overdue", "past due", "late")),
     Rule("3.1", _RESERVE, _owes, "your fines exceed 10.00", ("fine", "owe")),
-    Rule("3.2", _RESERVE, _too_many, "you have 3 reservations already", ("3 reservations", "three", "limit", "too many")),
+    Rule(
+        "3.2", _RESERVE, _too_many, "you have 3 reservations already", ("3 reservations", "three", "limit", "too many")
+    ),
     Rule("3.3", _RESERVE, _reference_only, "the book is reference-only", ("reference",)),
     Rule("3.4", _TOUCH, _ready, "the reservation is ready for pickup", ("ready",)),
 )
