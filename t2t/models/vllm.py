@@ -3,7 +3,9 @@
 The server itself is in `t2t.models.server`.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 from t2t.config import EngineConfig, ModelConfig
 from t2t.models.calls import parse_reply
@@ -18,6 +20,32 @@ __all__ = ["VLLMChat", "VLLMServer", "VLLMSession"]
 _MAX_SEED = 2**31
 
 
+class Prefixes:
+    """Lets the first talk with a system prompt go ahead alone, so that those after it find it in the cache.
+
+    Otherwise every talk of the first batch computes the same prompt, since none has been cached yet.
+    """
+
+    def __init__(self) -> None:
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._cached: set[tuple[str, str]] = set()
+
+    @asynccontextmanager
+    async def turn(self, url: str, system: str) -> AsyncGenerator[None]:
+        """Wait for the first talk that begins with `system` on a server; no wait when `system` is empty."""
+        key = (url, system)
+        if not system or key in self._cached:
+            yield
+            return
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:
+            if key not in self._cached:
+                yield
+                self._cached.add(key)
+                return
+        yield
+
+
 class VLLMSession:
     """One talk: every prompt begins with the very ids that were sent and sampled before."""
 
@@ -25,6 +53,7 @@ class VLLMSession:
         self,
         renderer: Renderer,
         client: CompletionClient,
+        prefixes: Prefixes,
         sampling: Sampling,
         max_context: int,
         tools: str,
@@ -32,6 +61,7 @@ class VLLMSession:
     ) -> None:
         self._renderer = renderer
         self._client = client
+        self._prefixes = prefixes
         self._sampling = sampling
         self._max_context = max_context
         self._tools = tools
@@ -61,7 +91,8 @@ class VLLMSession:
         sampling = self._sampling._replace(max_tokens=min(self._sampling.max_tokens, room))
         seed = (self._seed + self._num_replies) % _MAX_SEED
         url = self._url or self._client.choose_url()
-        completion, self._url = await self._client.complete(url, ids, sampling, seed)
+        async with self._prefixes.turn(url, messages[0].content if not self._ids else ""):
+            completion, self._url = await self._client.complete(url, ids, sampling, seed)
         self._ids = ids + completion.ids
         self._sampled_ids = completion.ids
         text = self._renderer.reply_text(completion.ids)
@@ -104,9 +135,10 @@ class VLLMChat:
         self.renderer = Renderer(model.template, model.source)
         """Turns talks into the ids that are sent."""
         self._client = CompletionClient(base_urls, name, engine.request_timeout_s)
+        self._prefixes = Prefixes()
         self._sampling = Sampling(max_tokens, temperature, top_p, self.renderer.stop_id)
         self._max_context = model.max_context
 
     def open(self, tools: str, seed: int = 0) -> VLLMSession:
         """Start a talk; `tools` is the JSON text of the tool schemas, `seed` that of its sampling."""
-        return VLLMSession(self.renderer, self._client, self._sampling, self._max_context, tools, seed)
+        return VLLMSession(self.renderer, self._client, self._prefixes, self._sampling, self._max_context, tools, seed)
