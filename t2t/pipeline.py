@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -131,25 +132,39 @@ def run(config: RunConfig) -> None:
             state = "complete" if found[stage.name].complete else "to be made"
             log.info("%-10s %s (%s)", stage.name, found[stage.name].folder, state)
         return
-    main = os.environ.get("RANK", "0") == "0"
-    launched = "WORLD_SIZE" in os.environ
-    for stage in STAGES:
-        if config.stages and stage.name not in config.stages:
-            continue
+    chosen = [stage for stage in STAGES if not config.stages or stage.name in config.stages]
+    if os.environ.get("RANK", "0") != "0":
+        _train_beside_main(config, chosen, found)
+        return
+    for stage in chosen:
         artifact = found[stage.name]
         if artifact.complete:
-            if main:
-                log.info("%s: reused %s", stage.name, artifact.folder)
+            log.info("%s: reused %s", stage.name, artifact.folder)
             continue
-        _require_inputs(stage, found, wait=launched and not main)
-        if stage.name == "train" and launched:
+        _require_inputs(stage, found)
+        if stage.name == "train" and "WORLD_SIZE" in os.environ:
             make(config, stage, found)
-        elif main:
+        else:
             _make_apart(config, stage, found)
-    if main:
-        _link(config, found)
-        if all(artifact.complete for artifact in found.values()):
-            report.write(config, {name: artifact.folder for name, artifact in found.items()})
+    _link(config, found)
+    if all(artifact.complete for artifact in found.values()):
+        report.write(config, {name: artifact.folder for name, artifact in found.items()})
+
+
+def _train_beside_main(config: RunConfig, chosen: Sequence[Stage], found: dict[str, Artifact]) -> None:
+    """A rank other than the main one: wait until it is time to train, train, and end.
+
+    It waits for every stage that the main process makes first, also for those that training does
+    not read: joining the process group earlier would time out there.
+    """
+    for stage in chosen:
+        if found["train"].complete:
+            return
+        if stage.name == "train":
+            make(config, stage, found)
+            return
+        while not found[stage.name].complete:
+            time.sleep(0.5)
 
 
 def report_only(config: RunConfig) -> None:
@@ -228,10 +243,8 @@ def _clean_environment() -> dict[str, str]:
     }
 
 
-def _require_inputs(stage: Stage, found: dict[str, Artifact], *, wait: bool) -> None:
+def _require_inputs(stage: Stage, found: dict[str, Artifact]) -> None:
     for name in stage.reads:
-        while wait and not found[name].complete:
-            time.sleep(0.5)
         if not found[name].complete:
             raise ConfigError(
                 f"stage {stage.name!r} reads {found[name].folder}, which does not exist; "

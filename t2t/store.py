@@ -59,11 +59,16 @@ class Artifact:
 
     @contextmanager
     def making(self) -> Generator[Path]:
-        """Hold the artifact's lock and give its partial folder; another process waits here."""
-        self.partial.mkdir(parents=True, exist_ok=True)
+        """Hold the artifact's lock and give its partial folder; another process waits here.
+
+        Whoever waited may find the artifact complete, and then there is no partial folder.
+        """
         lock = self.partial.with_suffix(".lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
         with lock.open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
+            if not self.complete:
+                self.partial.mkdir(exist_ok=True)
             yield self.partial
         lock.unlink(missing_ok=True)
 

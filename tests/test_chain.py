@@ -164,6 +164,21 @@ def test_kill_9_loses_nothing_and_leaves_no_process(tmp_path: Path, server: Scri
         assert len(ids) == len(set(ids)) == {"rollout": 40, "baseline": 60}[name]
 
 
+@pytest.mark.slow
+def test_two_ranks_of_a_launcher_make_each_artifact_once(tmp_path: Path, server: ScriptedServer, tiny_model: Path):
+    """The main process makes what training needs while the other waits, both train, the main one reports."""
+    settings = command(tmp_path, server, tiny_model, "evaluate.domains=[]")[4:]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    words = [*launcher, "scripts/train.py", *settings]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for stage in ("explore", "synthesize", "rollout", "filter", "baseline", "train", "evaluate"):
+        assert [child.name.count(".") for child in (tmp_path / stage).iterdir()] == [0], stage
+    assert (tmp_path / "quickstart" / "report.json").exists()
+    assert "in 4 steps on 2 ranks" in done.stderr
+
+
 def _children(pid: int) -> list[int]:
     """All processes below `pid`."""
     found: list[int] = []

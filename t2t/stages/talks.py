@@ -1,7 +1,7 @@
 """Playing many tasks at once; shared by the stages that roll out and that evaluate."""
 
 import asyncio
-import logging
+import hashlib
 from collections.abc import Callable, Sequence
 
 from t2t.config import EvaluateConfig, RolloutConfig
@@ -14,8 +14,6 @@ from t2t.log import Progress
 from t2t.models.chat import ChatModel, ChatSession
 from t2t.records import Rollout, Task
 from t2t.store import Writer
-
-log = logging.getLogger(__name__)
 
 Sessions = Callable[[Task, int], ChatSession]
 """Starts the agent's side of one attempt at a task."""
@@ -42,8 +40,6 @@ def model_sessions(model: ChatModel) -> Sessions:
 
 def seed_for(task_id: str, attempt: int) -> int:
     """Seed of one attempt: independent of order, concurrency and resumption. Below 2**31."""
-    import hashlib
-
     return int.from_bytes(hashlib.sha256(f"{task_id}/{attempt}".encode()).digest()[:4], "big") >> 1
 
 
