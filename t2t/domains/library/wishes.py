@@ -131,8 +131,8 @@ _BRANCH = Slot(
 )
 _PICKUP = Slot(
     "pickup",
-    ("current branch", "now waiting", "old branch"),
-    "At which branch is it now?",
+    ("current branch", "is it now", "old branch"),
+    "At what place is it now?",
     {"train": ("It is at {value} now.",), "test": ("{value} is where it waits.",)},
 )
 _EMAIL = Slot(
