@@ -28,7 +28,7 @@ fix: setup  ## Format, and repair what lint can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: setup  ## All tests, with a real vLLM server on the CPU (under 8 minutes on 2 cores)
+test: setup  ## All tests, with a real vLLM server on the CPU
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 test-fast: setup  ## Tests that need no model server

@@ -22,8 +22,8 @@ def prove(domain: Domain, task: Task) -> str:
     Returns:
         Empty when all of these hold, else the first that does not: the reference calls replay
         without error, break no rule and reach the final state; every write is needed; the
-        reference talk passes the verifier and breaks no rule; doing nothing fails; nothing of
-        the expectation stands in what the caller reads.
+        reference talk passes the verifier and breaks no rule; doing nothing fails; what must be
+        told and the final state do not stand in what the caller reads.
     """
     if problem := _replays(domain, task):
         return problem
@@ -75,7 +75,7 @@ def _every_write_needed(domain: Domain, task: Task) -> str:
 
 
 def _leaks(task: Task) -> str:
-    """What must be told and internal ids of written rows stay out of the caller's text."""
+    """What must be told and the final state stay out of the caller's text."""
     text = task.scenario.model_dump_json()
     if task.expectation.final_hash in text:
         return "the final state leaks"
