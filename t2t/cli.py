@@ -31,7 +31,8 @@ commands:
   {stages}
               run one stage
   report      print the report of a run
-  domains     list the domains
+  domains     list the domains; `domains check NAME` holds one against the contract
+  tau2        tau2's tasks and runner: `tau2 verify`, `tau2 run`, `tau2 export`
   doctor      say what is installed and what is missing
 
 recipes: {recipes}
@@ -79,7 +80,11 @@ def _dispatch(words: list[str]) -> None:
         _print_config([word for word in words if word not in ("--cfg", "job")])
         return
     if command == "domains":
-        _print_domains()
+        _domains(words)
+    elif command == "tau2":
+        from t2t.interop.tau2 import commands
+
+        commands.run(words)
     elif command == "doctor":
         from t2t import doctor
 
@@ -87,7 +92,7 @@ def _dispatch(words: list[str]) -> None:
     elif command in ("run", "report", *_STAGES):
         _run(command, words)
     else:
-        known = ("run", "report", "domains", "doctor", *_STAGES)
+        known = ("run", "report", "domains", "tau2", "doctor", *_STAGES)
         raise ConfigError(f"no command {command!r}{_nearest(command, known)}; see t2t --help")
 
 
@@ -240,9 +245,16 @@ def _print_config(overrides: Sequence[str]) -> None:
     sys.stdout.write(OmegaConf.to_yaml(composed, resolve=True))
 
 
-def _print_domains() -> None:
+def _domains(words: Sequence[str]) -> None:
     from t2t.domain.domain import list_domains, load_domain
 
+    if words and words[0] == "check":
+        from t2t.verify import contract
+
+        contract.run(words[1:])
+        return
+    if words:
+        raise ConfigError(f"t2t domains {words[0]!r}: write `t2t domains` or `t2t domains check NAME`")
     for name in list_domains():
         domain = load_domain(name)
         sys.stdout.write(f"{name:12} {len(domain.tools):3} tools {len(domain.rules):3} rules\n")

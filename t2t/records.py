@@ -32,6 +32,8 @@ class ToolCall(Record):
     """Tool name; may be unknown to the domain when a model wrote it."""
     arguments: Arguments
     """Arguments by parameter name."""
+    requestor: Literal["assistant", "user"] = "assistant"
+    """Who makes it; ``user`` is the caller with a tool of their own, which the agent does not see."""
 
 
 class ToolResult(Record):
@@ -45,6 +47,8 @@ class ToolResult(Record):
     """JSON text of the value, or the error's text."""
     is_error: bool
     """True when the call was refused; the database is then unchanged."""
+    requestor: Literal["assistant", "user"] = "assistant"
+    """Who made the call."""
 
 
 class Message(Record):
@@ -55,7 +59,7 @@ class Message(Record):
     content: str
     """Text; empty when the agent only calls tools."""
     tool_calls: tuple[ToolCall, ...] = ()
-    """Calls made in this turn, in order; for ``assistant`` only."""
+    """Calls made in this turn, in order, by ``assistant`` or, with tools of their own, by ``user``."""
     result: ToolResult | None = None
     """For ``tool`` only: the result, whose ``content`` equals this message's."""
 
@@ -149,6 +153,17 @@ class Change(Record):
     """What can be asked for from then on, in place of the facts before."""
 
 
+class UserAction(Record):
+    """Something the caller does with a tool of their own when the agent asks for it."""
+
+    call: ToolCall
+    """The call, made by ``user``."""
+    asked_by: tuple[str, ...]
+    """Lower-case phrases; a message that holds one asks for this."""
+    answer: str
+    """What the caller says after it; names the fields of the result, or ``{result}`` where it is text."""
+
+
 class UserScenario(Record):
     """All that the caller knows, wants and says, and nothing of what is expected of the agent.
 
@@ -170,6 +185,8 @@ class UserScenario(Record):
     """What can be asked for."""
     changes: tuple[Change, ...] = ()
     """Changes of mind in order."""
+    actions: tuple[UserAction, ...] = ()
+    """What the caller can do with tools of their own."""
 
 
 class Move(Record):

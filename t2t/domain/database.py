@@ -28,6 +28,22 @@ class Row(Protocol):
 R = TypeVar("R", bound=Row)
 
 
+class State(Protocol):
+    """What an `Environment` asks of an episode's database."""
+
+    def savepoint(self) -> int:
+        """A mark to which `rollback` returns; marks nest, and no write leaves it as it was."""
+        ...
+
+    def rollback(self, savepoint: int) -> None:
+        """Undo every write since `savepoint`."""
+        ...
+
+    def state_hash(self) -> str:
+        """Hash of the whole state; equal states have equal hashes."""
+        ...
+
+
 def _digest(table: str, row: Row) -> int:
     text = orjson.dumps([table, row], option=orjson.OPT_SORT_KEYS)
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "big")

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
-from t2t.domain.database import Base, Database
+from t2t.domain.database import State
 from t2t.domain.rule import Rule
 from t2t.domain.tool import Tool
-from t2t.domain.wish import Callers, Wish
+from t2t.domain.wish import Callers, Instruction, Wish
 from t2t.errors import ConfigError
-from t2t.records import DataSpec, Split
+from t2t.records import DataSpec, Split, ToolCall
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,18 @@ class Domain:
     """How configurations and records call it."""
     home: Path
     """Its folder; ``policy.md`` lies there, and its files are its fingerprint."""
-    database: Callable[[Base], Any]
-    """Opens an episode's view of the data; a subclass of `Database`."""
-    generate: Callable[[DataSpec], Base]
+    database: Callable[[Any], Any]
+    """Opens an episode's view of what `generate` made; a subclass of `t2t.domain.database.Database`."""
+    generate: Callable[[DataSpec], Any]
     """Makes the data; equal specs give equal data."""
     tools: tuple[Tool, ...]
     rules: tuple[Rule, ...]
     callers: Callers
     wishes: tuple[Wish, ...]
+    user_tools: tuple[Tool, ...] = ()
+    """Tools that only the caller can use, over the same database; no name of `tools` is among them."""
+    instructions: tuple[Instruction, ...] = ()
+    """One for each of `user_tools`."""
 
     @cached_property
     def policy(self) -> str:
@@ -43,8 +47,22 @@ class Domain:
 
     @cached_property
     def tool_by_name(self) -> MappingProxyType[str, Tool]:
-        """Tools by name."""
-        return MappingProxyType({tool.name: tool for tool in self.tools})
+        """All tools by name, the agent's and the caller's."""
+        return MappingProxyType({tool.name: tool for tool in (*self.tools, *self.user_tools)})
+
+    @cached_property
+    def instruction_by_tool(self) -> MappingProxyType[str, Instruction]:
+        """Instructions by the caller's tool they are about."""
+        return MappingProxyType({instruction.tool: instruction for instruction in self.instructions})
+
+    def find_tool(self, call: ToolCall) -> Tool | None:
+        """The tool of a call, None where the one who calls has no such tool."""
+        tool = self.tool_by_name.get(call.name)
+        return tool if tool is not None and self.requestor_of(call.name) == call.requestor else None
+
+    def requestor_of(self, tool: str) -> Literal["assistant", "user"]:
+        """Who can call a tool."""
+        return "user" if tool in self.instruction_by_tool else "assistant"
 
     @cached_property
     def wish_by_tool(self) -> MappingProxyType[str, Wish]:
@@ -53,7 +71,7 @@ class Domain:
 
     @cached_property
     def tool_schemas(self) -> str:
-        """JSON text of all tool schemas, in OpenAI function format."""
+        """JSON text of the agent's tool schemas, in OpenAI function format."""
         return orjson.dumps([tool.schema for tool in self.tools]).decode()
 
     @cached_property
@@ -64,7 +82,7 @@ class Domain:
             digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
         return digest.hexdigest()[:16]
 
-    def open(self, data: DataSpec) -> Database:
+    def open(self, data: DataSpec) -> State:
         """A fresh database over the data that `data` names; the base is made once per process."""
         return self.database(_base(self, data.seed, data.size, data.split))
 
@@ -74,16 +92,23 @@ class Domain:
 
 
 @lru_cache(maxsize=64)
-def _base(domain: Domain, seed: int, size: int, split: Split) -> Base:
+def _base(domain: Domain, seed: int, size: int, split: Split) -> Any:
     return domain.generate(DataSpec(seed=seed, size=size, split=split))
 
 
+_INTEROP = ("tau2", "mcp")
+"""Families of domains that other systems bring, each a module of `t2t.interop` with a ``load_domain``."""
+
+
 def load_domain(name: str) -> Domain:
-    """Find a domain: ``retail`` in this package, or any ``package.module`` with a ``DOMAIN``.
+    """Find a domain: ``retail`` in this package, ``tau2.retail`` of tau2, or any ``package.module`` with a ``DOMAIN``.
 
     Raises:
         ConfigError: there is no such module, or it holds no `Domain`.
     """
+    family, _, member = name.partition(".")
+    if family in _INTEROP and member:
+        return importlib.import_module(f"t2t.interop.{family}").load_domain(member)
     module_name = name if "." in name else f"t2t.domains.{name}"
     try:
         module = importlib.import_module(module_name)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from t2t.domain.database import Database
+from t2t.domain.database import State
 from t2t.domain.domain import Domain
 from t2t.domain.rule import PastCall, Rule, RuleContext, broken_rules
 from t2t.domain.tool import to_json
@@ -24,12 +24,12 @@ class Executed:
 
 
 class Environment:
-    """A domain's tools over one episode's database."""
+    """A domain's tools, the agent's and the caller's, over one episode's database."""
 
     def __init__(self, domain: Domain, data: DataSpec) -> None:
         """Open a fresh copy; costs microseconds once the data exists."""
         self.domain = domain
-        self.db: Database = domain.open(data)
+        self.db: State = domain.open(data)
         self.past: list[PastCall] = []
         """Calls that went through, in order."""
 
@@ -43,9 +43,10 @@ class Environment:
         Raises:
             ToolError: the tool is unknown or refuses; the database is then unchanged.
         """
-        tool = self.domain.tool_by_name.get(call.name)
+        tool = self.domain.find_tool(call)
         if tool is None:
-            raise ToolError(f"no tool {call.name!r}; tools are: {', '.join(self.domain.tool_by_name)}")
+            known = self.domain.tools if call.requestor == "assistant" else self.domain.user_tools
+            raise ToolError(f"no tool {call.name!r}; tools are: {', '.join(tool.name for tool in known)}")
         broken = tuple(self.breaks(call, confirmed))
         savepoint = self.db.savepoint()
         try:
@@ -60,22 +61,26 @@ class Environment:
 
     def breaks(self, call: ToolCall, confirmed: bool | None = None) -> list[Rule]:
         """Rules that the call would break now; empty when its arguments are not valid."""
-        tool = self.domain.tool_by_name.get(call.name)
+        tool = self.domain.find_tool(call)
         if tool is None:
             return []
         try:
-            tool.model.model_validate(dict(call.arguments))
-        except ValueError:
+            tool.check(call.arguments)
+        except ToolError:
             return []
         return broken_rules(self.domain.rules, RuleContext(self.db, call, tuple(self.past), confirmed))
 
     def answer(self, call: ToolCall, confirmed: bool | None = None) -> tuple[ToolResult, tuple[Rule, ...]]:
-        """Execute a call for an agent: a refusal becomes an error result."""
+        """Execute a call in a talk: a refusal becomes an error result."""
         try:
             done = self.run(call, confirmed)
+            content, broken, is_error = done.content, done.broken, False
         except ToolError as error:
-            return ToolResult(call_id=call.id, name=call.name, content=f"Error: {error}", is_error=True), ()
-        return ToolResult(call_id=call.id, name=call.name, content=done.content, is_error=False), done.broken
+            content, broken, is_error = f"Error: {error}", (), True
+        result = ToolResult(
+            call_id=call.id, name=call.name, content=content, is_error=is_error, requestor=call.requestor
+        )
+        return result, broken
 
     def state_hash(self) -> str:
         """Hash of the whole database, 32 hex digits."""

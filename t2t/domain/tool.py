@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NewType, Union, cast, get_args, get_origin, get_type_hints
 
 import orjson
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, create_model
+from pydantic import ConfigDict, JsonValue, ValidationError, create_model
 
 from t2t.errors import ToolError
 
@@ -56,18 +56,23 @@ class Tool:
     parameters: tuple[Parameter, ...]
     writes: bool
     function: Callable[..., Any]
-    returns: Any
-    model: type[BaseModel]
+    check: Callable[[Mapping[str, JsonValue]], dict[str, Any]]
+    """Arguments as the function takes them; raises `ToolError` when one is missing, unknown or of the wrong type."""
+    harvest: Callable[[Any], Iterator[KindedValue]]
+    """Every value of a known kind inside a result."""
+    input_schema: Mapping[str, JsonValue]
+    """JSON schema of the arguments, an object."""
 
     @property
     def schema(self) -> dict[str, JsonValue]:
         """The tool in OpenAI function format."""
-        properties: dict[str, JsonValue] = {p.name: _json_schema(p) for p in self.parameters}
-        required: list[JsonValue] = [p.name for p in self.parameters if p.required]
-        parameters: dict[str, JsonValue] = {"type": "object", "properties": properties, "required": required}
         return {
             "type": "function",
-            "function": {"name": self.name, "description": self.description, "parameters": parameters},
+            "function": {
+                "name": self.name,
+                "description": self.description,
+                "parameters": dict(self.input_schema),
+            },
         }
 
     def __call__(self, db: Any, arguments: Mapping[str, JsonValue]) -> Any:
@@ -76,12 +81,7 @@ class Tool:
         Raises:
             ToolError: an argument is missing, unknown or of the wrong type, or the function refuses.
         """
-        try:
-            checked = self.model.model_validate(dict(arguments))
-        except ValidationError as error:
-            raise ToolError(f"{self.name}: {_explain(error, self)}") from None
-        values = {name: getattr(checked, name) for name in type(checked).model_fields}
-        return self.function(db, **values)
+        return self.function(db, **self.check(arguments))
 
 
 def tool(*, writes: bool) -> Callable[[Callable[..., Any]], Tool]:
@@ -108,10 +108,83 @@ def tool(*, writes: bool) -> Callable[[Callable[..., Any]], Tool]:
             shape[parameter.name] = (annotation, ... if required else parameter.default)
         if "return" not in hints:
             raise TypeError(f"{function.__name__}: the result needs a type")
-        model = create_model(function.__name__, __config__=ConfigDict(extra="forbid", strict=True), **shape)
-        return Tool(function.__name__, summary, tuple(parameters), writes, function, hints["return"], model)
+        name, returns = function.__name__, hints["return"]
+        model = create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **shape)
+        known = ", ".join(p.name for p in parameters) or "none"
+
+        def check(arguments: Mapping[str, JsonValue]) -> dict[str, Any]:
+            try:
+                checked = model.model_validate(dict(arguments))
+            except ValidationError as error:
+                raise ToolError(f"{name}: {_explain(error, known)}") from None
+            return {field: getattr(checked, field) for field in model.model_fields}
+
+        return Tool(
+            name=name,
+            description=summary,
+            parameters=tuple(parameters),
+            writes=writes,
+            function=function,
+            check=check,
+            harvest=lambda value: harvest(value, returns),
+            input_schema={
+                "type": "object",
+                "properties": {p.name: _json_schema(p) for p in parameters},
+                "required": [p.name for p in parameters if p.required],
+            },
+        )
 
     return make
+
+
+def external_tool(
+    name: str,
+    description: str,
+    input_schema: Mapping[str, JsonValue],
+    function: Callable[..., Any],
+    *,
+    writes: bool,
+    kinds: Mapping[str, Any] | None = None,
+    harvest: Callable[[Any], Iterator[KindedValue]] = lambda value: iter(()),
+) -> Tool:
+    """Make a `Tool` of a function that is described by a JSON schema alone, as other systems have it.
+
+    Args:
+        name: Name as the agent calls it.
+        description: What it does, for the agent.
+        input_schema: JSON schema of the arguments, an object.
+        function: Called as ``function(db, **arguments)``; raises `ToolError` when it refuses.
+        writes: True when it may change the state.
+        kinds: By parameter name, the `NewType` (or a list of it) of the values it takes.
+        harvest: Every value of a known kind inside a result.
+    """
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(dict(input_schema))
+    properties = cast(dict[str, dict[str, JsonValue]], input_schema.get("properties", {}))
+    required = cast(list[str], input_schema.get("required", []))
+    annotations = kinds or {}
+    parameters = tuple(
+        Parameter(
+            key,
+            annotations.get(key, _annotation(schema)),
+            key in required,
+            str(schema.get("description", schema.get("title", key))),
+        )
+        for key, schema in properties.items()
+    )
+    known = ", ".join(properties) or "none"
+
+    def check(arguments: Mapping[str, JsonValue]) -> dict[str, Any]:
+        given = dict(arguments)
+        if unknown := [key for key in given if key not in properties]:
+            raise ToolError(f"{name}: unknown argument {unknown[0]!r}; arguments are: {known}")
+        for error in validator.iter_errors(given):
+            where = ".".join(str(part) for part in error.absolute_path)
+            raise ToolError(f"{name}: {f'argument {where!r}: ' if where else ''}{error.message}")
+        return given
+
+    return Tool(name, description, parameters, writes, function, check, harvest, dict(input_schema))
 
 
 def to_json(value: Any) -> str:
@@ -165,6 +238,13 @@ def _read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     return " ".join(head.split()), described
 
 
+def _annotation(schema: Mapping[str, JsonValue]) -> Any:
+    """A Python type that says of a JSON schema what exploration wants to know."""
+    if isinstance(choices := schema.get("enum"), list) and all(isinstance(choice, str) for choice in choices):
+        return Literal[tuple(choices)]
+    return list[Any] if schema.get("type") == "array" else Any
+
+
 def _json_schema(parameter: Parameter) -> dict[str, JsonValue]:
     plain = _without_none(parameter.annotation)
     return {**_json_type(plain), "description": parameter.description}
@@ -183,8 +263,7 @@ def _json_type(annotation: Any) -> dict[str, JsonValue]:
     return {"type": names[annotation]}
 
 
-def _explain(error: ValidationError, owner: Tool) -> str:
-    known = ", ".join(p.name for p in owner.parameters) or "none"
+def _explain(error: ValidationError, known: str) -> str:
     parts: list[str] = []
     for item in error.errors()[:3]:
         where = ".".join(str(part) for part in item["loc"])

@@ -43,7 +43,7 @@ class Wish:
     """What a caller may want from one tool."""
 
     tool: str
-    """The tool that fulfils it: a write, or a read whose result must be told."""
+    """The tool that fulfils it: a write, the agent's or the caller's own, or a read whose result must be told."""
     candidates: Callable[[Any, str], Iterable[Candidate]]
     """All calls that the caller (second argument, a row id) could mean on a database; rules aside."""
     slots: tuple[Slot, ...]
@@ -58,6 +58,23 @@ class Wish:
     """Strings that must be told after the call: (database before, arguments, slots, value) -> strings."""
     report: str = ""
     """How the reference agent tells them: a sentence with ``{0}``, ``{1}`` and slots."""
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """How an agent has the caller use one of the caller's own tools.
+
+    Every parameter of such a tool is a `Literal`, so that all the caller can do is known beforehand.
+    """
+
+    tool: str
+    """The caller's tool."""
+    say: str
+    """How the reference agent asks for it, with the arguments: "Please set the network mode to {mode}."."""
+    asked_by: tuple[str, ...]
+    """Lower-case phrases with the arguments; a message that holds one asks for it."""
+    answers: Mapping[Split, tuple[str, ...]]
+    """What the caller says after it; names the result's fields, or ``{result}`` where it is text."""
 
 
 @dataclass(frozen=True)

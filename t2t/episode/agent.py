@@ -12,6 +12,16 @@ def system_prompt(domain: Domain) -> str:
     return f"You serve callers with the tools below and follow the policy.\n\n{domain.policy}"
 
 
+def agent_view(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The talk as the agent has it: without what the caller does with tools of their own."""
+    return tuple(
+        message
+        for message in messages
+        if not (message.role == "user" and message.tool_calls)
+        and not (message.result is not None and message.result.requestor == "user")
+    )
+
+
 class ReferenceAgent:
     """Plays a task's known answer as a talk: asks what is missing, confirms, acts, refuses with the reason."""
 

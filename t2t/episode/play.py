@@ -5,13 +5,14 @@ a full context end the episode with their `StopReason`. What a service does wron
 and leaves no record. What a domain does wrong raises as it is and stops the stage.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from t2t.domain.environment import Environment
 from t2t.episode.agent import system_prompt
 from t2t.episode.user import ScriptedUser
 from t2t.models.chat import ChatSession, ContextOverflow
-from t2t.records import Message, Rollout, StopReason, Task, ToolResult, Turn
+from t2t.records import Message, Rollout, StopReason, Task, ToolResult, Turn, UserAction
 from t2t.verify.verifier import Talk, verify
 
 
@@ -74,6 +75,10 @@ async def play(
             new.append(Message(role="tool", content=result.content, result=result))
         if not new:
             turn = user.answer(reply.message.content)
+            if turn.actions:
+                made = _do(environment, turn.actions, len(messages))
+                messages.extend(made)
+                turn = user.tell_results(turn.actions, [message.result for message in made if message.result])
             confirmed = confirmed or turn.agrees
             new.append(Message(role="user", content=turn.text))
             if turn.done:
@@ -99,3 +104,15 @@ async def play(
         final_hash=final_hash,
         reward=verify(task, talk),
     )
+
+
+def _do(environment: Environment, actions: Sequence[UserAction], number: int) -> list[Message]:
+    """What the caller does with tools of their own: the calls and their results."""
+    calls = tuple(
+        action.call.model_copy(update={"id": f"user_{number}_{place}"}) for place, action in enumerate(actions)
+    )
+    made = [Message(role="user", content="", tool_calls=calls)]
+    for call in calls:
+        result, _ = environment.answer(call)
+        made.append(Message(role="tool", content=result.content, result=result))
+    return made

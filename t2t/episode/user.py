@@ -6,9 +6,12 @@ situation. It takes the first statement that is no question and announces nothin
 
 import random
 import re
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from t2t.records import Fact, UserScenario
+import orjson
+
+from t2t.records import Fact, ToolResult, UserAction, UserScenario
 
 _PROPOSAL = re.compile(
     r"\b(shall i|should i|do you want me|would you like me|go ahead|proceed|"
@@ -34,6 +37,8 @@ class UserTurn(NamedTuple):
     """True when the caller hangs up after them."""
     agrees: bool = False
     """True when they accept what the agent proposed."""
+    actions: tuple[UserAction, ...] = ()
+    """What they do first, with tools of their own; `text` is then empty, and `ScriptedUser.tell_results` speaks."""
 
 
 class ScriptedUser:
@@ -57,6 +62,8 @@ class ScriptedUser:
         question = "?" in said or bool(_REQUEST.search(said))
         if _PROPOSAL.search(said):
             return self._change() or UserTurn(self._rng.choice(_AGREEMENTS), agrees=True)
+        if actions := self._asked_actions(said):
+            return self._change() or UserTurn("", actions=actions)
         if question:
             asked = [fact for fact in self._facts if any(word in said for word in fact.asked_by)]
             if asked:
@@ -69,6 +76,19 @@ class ScriptedUser:
         if _ANNOUNCEMENT.search(said) and not _DENIAL.search(said):
             return self._change() or self._puzzle("Okay.", agrees=True)
         return self._change() or UserTurn(self._rng.choice(_GOODBYES), done=True)
+
+    def tell_results(self, actions: Sequence[UserAction], results: Sequence[ToolResult]) -> UserTurn:
+        """Say what came of the actions of a turn."""
+        return UserTurn(" ".join(_tell_result(action, one) for action, one in zip(actions, results, strict=True)))
+
+    def _asked_actions(self, said: str) -> tuple[UserAction, ...]:
+        """What a message asks the caller to do, in the order it is asked."""
+        asked: list[tuple[int, UserAction]] = []
+        for action in self._scenario.actions:
+            places = [place for phrase in action.asked_by if (place := said.find(phrase)) >= 0]
+            if places:
+                asked.append((min(places), action))
+        return tuple(action for _, action in sorted(asked, key=lambda item: item[0]))
 
     def _change(self) -> UserTurn | None:
         if not self._changes:
@@ -86,3 +106,12 @@ class ScriptedUser:
         if self._puzzled > _PATIENCE:
             return UserTurn("I give up. Goodbye.", done=True)
         return UserTurn(text, agrees=agrees)
+
+
+def _tell_result(action: UserAction, result: ToolResult) -> str:
+    if result.is_error:
+        return f"That did not work. It says: {result.content.removeprefix('Error: ')}"
+    fields: dict[str, Any] = {"result": result.content}
+    if result.content.startswith("{"):
+        fields |= orjson.loads(result.content)
+    return action.answer.format(**fields)

@@ -116,12 +116,12 @@ def _walk(
     done: set[tuple[str, str]] = set()
 
     def take(tool: Tool, arguments: Arguments) -> bool:
-        call = ToolCall(id=f"call_{len(steps) + 1}", name=tool.name, arguments=arguments)
+        call = _call(domain, f"call_{len(steps) + 1}", tool.name, arguments)
         try:
             executed = environment.run(call)
         except ToolError:
             return False
-        pool.add(len(steps), harvest(executed.value, tool.returns))
+        pool.add(len(steps), tool.harvest(executed.value))
         steps.append(Step(call=call, content=executed.content, writes=tool.writes))
         done.add((tool.name, _key(arguments)))
         return True
@@ -145,7 +145,7 @@ def _walk(
         if blocked and last and forbidden:
             rule, arguments = min(forbidden, key=lambda found: coverage.clauses[(goal.name, found[0].clause)])
             coverage.clauses[(goal.name, rule.clause)] += 1
-            call = ToolCall(id=f"call_{len(steps) + 1}", name=goal.name, arguments=arguments)
+            call = _call(domain, f"call_{len(steps) + 1}", goal.name, arguments)
             block = Blocked(call=call, clause=rule.clause, reason=rule.reason)
             return _reduce(domain, data, knowledge, caller, steps, reached, block)
         fresh = [found for found in allowed if (goal.name, _key(found)) not in done]
@@ -173,7 +173,7 @@ def _in_reach(
     for candidate in options:
         if not _reaches(goal, pool, candidate.arguments):
             continue
-        broken = environment.breaks(ToolCall(id="probe", name=goal.name, arguments=candidate.arguments))
+        broken = environment.breaks(_call(environment.domain, "probe", goal.name, candidate.arguments))
         if not broken:
             allowed.append(candidate.arguments)
         elif len(broken) == 1 and goal.writes:
@@ -216,14 +216,14 @@ def _take_some_read(
     done: set[tuple[str, str]],
     take: Callable[[Tool, Arguments], bool],
 ) -> bool:
-    reads = [tool for tool in domain.tools if not tool.writes]
+    reads = [tool for tool in domain.tool_by_name.values() if not tool.writes]
     rng.shuffle(reads)
     for tool in reads:
         for _ in range(3):
             arguments = _sample_arguments(tool, pool, rng)
             if arguments is None or (tool.name, _key(arguments)) in done:
                 continue
-            call = ToolCall(id="probe", name=tool.name, arguments=arguments)
+            call = _call(domain, "probe", tool.name, arguments)
             if not environment.breaks(call) and take(tool, arguments):
                 return True
     return False
@@ -245,6 +245,10 @@ def _sample_arguments(tool: Tool, pool: _Pool, rng: random.Random) -> Arguments 
         picked = rng.choice(values)
         arguments[parameter.name] = [picked] if parameter.is_list else picked
     return arguments
+
+
+def _call(domain: Domain, call_id: str, name: str, arguments: Arguments) -> ToolCall:
+    return ToolCall(id=call_id, name=name, arguments=arguments, requestor=domain.requestor_of(name))
 
 
 def _key(arguments: Arguments) -> str:
@@ -270,7 +274,7 @@ def _reduce(
     gives: list[set[KindedValue]] = []
     for step in steps:
         value = environment.run(step.call).value
-        gives.append(set(harvest(value, domain.tool_by_name[step.call.name].returns)))
+        gives.append(set(domain.tool_by_name[step.call.name].harvest(value)))
     kept = {0} | {index for index, step in enumerate(steps) if step.call.id in goals}
     open_calls = [(step.call, index) for index, step in enumerate(steps) if index in kept]
     if blocked:

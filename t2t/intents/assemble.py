@@ -60,6 +60,7 @@ def assemble(
         opening=opening,
         facts=facts,
         changes=changes,
+        actions=script.actions(),
     )
     expectation = Expectation(
         calls=calls,

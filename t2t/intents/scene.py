@@ -6,16 +6,16 @@ argument needs must have been told by the caller or shown by a tool before, else
 
 import random
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import orjson
 
 from t2t.domain.domain import Domain
 from t2t.domain.environment import Environment
-from t2t.domain.tool import harvest
 from t2t.domain.wish import Candidate, Slot, Wish, fits, named_slots
 from t2t.errors import ToolError
-from t2t.records import Arguments, Fact, Move, Split, ToolCall, Trajectory
+from t2t.records import Arguments, Fact, Move, Split, ToolCall, Trajectory, UserAction
 
 
 class Unsuitable(Exception):
@@ -114,8 +114,8 @@ class Scene:
         for step in self.trajectory.steps:
             if step.call.id == call_id:
                 break
-            returns = self.domain.tool_by_name[step.call.name].returns
-            shown |= {str(value) for _, value in harvest(self.values[step.call.id], returns)}
+            tool = self.domain.tool_by_name[step.call.name]
+            shown |= {str(value) for _, value in tool.harvest(self.values[step.call.id])}
         return shown
 
 
@@ -206,7 +206,10 @@ class Script:
                 raise Unsuitable("an argument has no source in the talk")
             self.say(slot.question)
             told[slot.name] = value
-        self.moves.append(Move(calls=(call,)))
+        if call.requestor == "user":
+            self.say(self._instruct(call))
+        else:
+            self.moves.append(Move(calls=(call,)))
 
     def resolve(self, goal: Goal, told: dict[str, str]) -> None:
         """Ask until one meaning is left.
@@ -220,14 +223,19 @@ class Script:
             told[slot.name] = goal.candidate.slots[slot.name]
 
     def propose(self, goal: Goal, candidate: Candidate | None = None) -> None:
-        """Say what will be done and ask for a yes."""
+        """Say what will be done and ask for a yes, or have the caller do what only they can."""
         slots = (candidate or goal.candidate).slots
+        if goal.call.requestor == "user":
+            arguments = (candidate or goal.candidate).arguments
+            self.say(self._instruct(goal.call.model_copy(update={"arguments": arguments})))
+            return
         lead = "Next, I" if self.pending else "I"
         self.say(f"{lead} will {goal.wish.proposal.format(**slots)}. Shall I go ahead?")
 
     def act(self, goal: Goal, call: ToolCall, tell: tuple[str, ...], candidate: Candidate | None = None) -> None:
-        """Make the call and remember what to report."""
-        self.moves.append(Move(calls=(call,)))
+        """Make the call, unless the caller made it when told to, and remember what to report."""
+        if call.requestor == "assistant":
+            self.moves.append(Move(calls=(call,)))
         self.report(goal, tell, candidate)
 
     def report(self, goal: Goal, tell: tuple[str, ...], candidate: Candidate | None = None) -> None:
@@ -240,6 +248,29 @@ class Script:
     def refuse(self, goal: Goal) -> None:
         """Say no with the reason."""
         self.say(f"I am sorry, I can't {goal.wish.proposal.format(**goal.candidate.slots)}: {goal.reason}.")
+
+    def actions(self) -> tuple[UserAction, ...]:
+        """All that the caller can do with tools of their own."""
+        domain = self.scene.domain
+        actions: list[UserAction] = []
+        for instruction in domain.instructions:
+            parameters = domain.tool_by_name[instruction.tool].parameters
+            for number, values in enumerate(product(*(parameter.choices for parameter in parameters))):
+                named = dict(zip((parameter.name for parameter in parameters), values, strict=True))
+                answer = self.rng.choice(instruction.answers[self.wording])
+                actions.append(
+                    UserAction(
+                        call=ToolCall(
+                            id=f"{instruction.tool}_{number}",
+                            name=instruction.tool,
+                            arguments={**named},
+                            requestor="user",
+                        ),
+                        asked_by=tuple(phrase.format(**named).lower() for phrase in instruction.asked_by),
+                        answer=answer,
+                    )
+                )
+        return tuple(actions)
 
     def finish(self) -> None:
         """Say what is left to say."""
@@ -262,6 +293,9 @@ class Script:
             for slot in goal.wish.slots
             if slot.name in slots
         )
+
+    def _instruct(self, call: ToolCall) -> str:
+        return self.scene.domain.instruction_by_tool[call.name].say.format(**call.arguments)
 
     def _fact(self, slot: Slot, value: str, in_opening: bool) -> Fact:
         answer = self.rng.choice(slot.answers[self.wording]).format(value=value)

@@ -6,6 +6,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from t2t.domain.domain import load_domain
+from t2t.episode.agent import agent_view
 from t2t.errors import RunError
 from t2t.records import Example, Intent, Rollout, Task
 from t2t.stages.rollout import is_training
@@ -59,7 +60,7 @@ def run(context: StageContext) -> dict[str, JsonValue]:
                     task_id=rollout.task_id,
                     domain=rollout.domain,
                     intent=rollout.intent,
-                    messages=rollout.messages,
+                    messages=agent_view(rollout.messages),
                     tools=load_domain(rollout.domain).tool_schemas,
                 )
             )

@@ -40,7 +40,8 @@ def test_the_caller_tells_what_is_asked_agrees_and_changes_its_mind_once():
     assert user.open() == "Renew my book."
     assert user.answer("Which title do you mean?").text == "It is Dune."
     assert user.answer("What is your e-mail, and the title?").text == "It is Dune. a@b.c"
-    assert user.answer("I will renew Dune. Shall I go ahead?") == ("No, Emma.", False, False)
+    change = user.answer("I will renew Dune. Shall I go ahead?")
+    assert (change.text, change.done, change.agrees) == ("No, Emma.", False, False)
     assert user.answer("I will renew Emma. Shall I go ahead?").agrees
     assert user.answer("Done.").done
 
