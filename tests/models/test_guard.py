@@ -19,7 +19,8 @@ time.sleep(600)
 """
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FAMILY
 OWNER = f"""
-import subprocess, sys, time
+import signal, subprocess, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored below nohup
 guard = subprocess.Popen({GUARD!r} + [sys.executable, "-c", {FAMILY!r}], stdin=subprocess.PIPE, start_new_session=True)
 print(guard.pid, flush=True)
 time.sleep(600)
