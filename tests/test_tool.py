@@ -59,6 +59,8 @@ def test_values_of_a_kind_are_found_inside_a_result():
         ({"lamp_id": "l1", "level": 1, "mode": "medium"}, "'slow' or 'fast'"),
         ({"lamp_id": "l1", "level": 1, "colour": "red"}, "unknown argument 'colour'; arguments are: lamp_id, level"),
         ({"lamp_id": "l1", "level": None}, "'level'"),
+        ({"lamp_id": "l1", "level": 2**64}, "64-bit"),
+        ({"lamp_id": "\ud800", "level": 1}, "surrogates"),
     ],
 )
 def test_a_wrong_argument_is_refused_with_what_would_be_right(arguments: dict[str, object], said: str):

@@ -8,7 +8,7 @@ each write, and equal to a hash from scratch.
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
 
@@ -56,15 +56,17 @@ class Base:
         """Take tables by name, each a mapping from row id to row.
 
         Raises:
-            TypeError: a row is not a frozen dataclass; the text names the table.
+            TypeError: a row is not a frozen dataclass, or stands under another id; the text names the table.
         """
         self.tables = tables
         self._indexes: dict[tuple[str, str], dict[object, list[str]]] = {}
         total = 0
         for name, rows in tables.items():
-            for row in rows.values():
+            for row_id, row in rows.items():
                 if not is_dataclass(row) or not row.__dataclass_params__.frozen:  # pyright: ignore
                     raise TypeError(f"a row of table {name!r} is not a frozen dataclass: {row!r}")
+                if row.id != row_id:
+                    raise TypeError(f"row {row.id!r} of table {name!r} stands under the id {row_id!r}")
                 total += _digest(name, row)
         self.hash_sum = total % _MODULUS
 
@@ -159,24 +161,29 @@ class Database:
     def __init__(self, base: Base) -> None:
         """Open an unchanged view of `base`."""
         self.base = base
+        self.tables: dict[str, Table[Any]] = {}
+        """The tables that the domain opened, by name."""
         self._sum = base.hash_sum
         self._journal: list[tuple[Table[Row], str, object, int]] = []
 
     def table(self, name: str, row_type: type[R]) -> Table[R]:
         """Open a table; called by a domain's ``__init__``, once for each table."""
         del row_type  # binds R for the type checker
-        return Table[R](self, name)
+        table = Table[R](self, name)
+        self.tables[name] = table
+        return table
 
     def record(self, table: Table[R], row_id: str, value: object) -> None:
         """Write `value` over a row and note how to undo it."""
         overlay = table._overlay  # pyright: ignore[reportPrivateUsage]
         old = table.get(row_id)
-        self._journal.append((table, row_id, overlay.get(row_id), self._sum))  # pyright: ignore[reportArgumentType]
+        total = self._sum
         if old is not None:
-            self._sum -= _digest(table.name, old)
+            total -= _digest(table.name, old)
         if value is not _DELETED:
-            self._sum += _digest(table.name, value)  # pyright: ignore[reportArgumentType]
-        self._sum %= _MODULUS
+            total += _digest(table.name, value)  # pyright: ignore[reportArgumentType]
+        self._journal.append((table, row_id, overlay.get(row_id), self._sum))  # pyright: ignore[reportArgumentType]
+        self._sum = total % _MODULUS
         overlay[row_id] = value
 
     def savepoint(self) -> int:
@@ -197,3 +204,10 @@ class Database:
     def state_hash(self) -> str:
         """Hash of all rows, 32 hex digits, independent of the order of writes."""
         return f"{self._sum:032x}"
+
+    def full_hash(self) -> str:
+        """The same from scratch, row by row; another than `state_hash` when a row was edited in place."""
+        total = 0
+        for name, rows in self.base.tables.items():
+            total += sum(_digest(name, row) for row in self.tables.get(name, rows.values()))
+        return f"{total % _MODULUS:032x}"

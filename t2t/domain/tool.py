@@ -109,10 +109,11 @@ def tool(*, writes: bool) -> Callable[[Callable[..., Any]], Tool]:
         if "return" not in hints:
             raise TypeError(f"{function.__name__}: the result needs a type")
         name, returns = function.__name__, hints["return"]
-        model = create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **shape)
+        model = create_model(name, __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **shape)
         known = ", ".join(p.name for p in parameters) or "none"
 
         def check(arguments: Mapping[str, JsonValue]) -> dict[str, Any]:
+            _require_json(name, arguments)
             try:
                 checked = model.model_validate(dict(arguments))
             except ValidationError as error:
@@ -176,6 +177,7 @@ def external_tool(
     known = ", ".join(properties) or "none"
 
     def check(arguments: Mapping[str, JsonValue]) -> dict[str, Any]:
+        _require_json(name, arguments)
         given = dict(arguments)
         if unknown := [key for key in given if key not in properties]:
             raise ToolError(f"{name}: unknown argument {unknown[0]!r}; arguments are: {known}")
@@ -263,9 +265,17 @@ def _json_type(annotation: Any) -> dict[str, JsonValue]:
     return {"type": names[annotation]}
 
 
+def _require_json(tool_name: str, arguments: Mapping[str, JsonValue]) -> None:
+    """Refuse what would not survive a record: integers over 64 bits, halves of characters, bottomless nesting."""
+    try:
+        orjson.dumps(arguments)
+    except orjson.JSONEncodeError as error:
+        raise ToolError(f"{tool_name}: the arguments are no JSON that can be kept: {error}".lower()) from None
+
+
 def _explain(error: ValidationError, known: str) -> str:
     parts: list[str] = []
-    for item in error.errors()[:3]:
+    for item in error.errors(include_url=False, include_context=False, include_input=False)[:3]:
         where = ".".join(str(part) for part in item["loc"])
         if item["type"] == "missing":
             parts.append(f"argument {where!r} is missing")
