@@ -216,13 +216,37 @@ class Refusal(Record):
     """Lower-case words; the refusing message names the reason by at least one of them."""
 
 
+class RequiredCall(Record):
+    """A call that must be among those made, whoever makes it and however it ends (tau2's ACTION)."""
+
+    name: str
+    """Tool name."""
+    arguments: Arguments
+    """Arguments it should have."""
+    compare: tuple[str, ...] | None = None
+    """Arguments that are compared; None compares those that the call made has."""
+
+
+class Assertion(Record):
+    """A question to the final state that a domain from elsewhere answers with code of its own."""
+
+    function: str
+    """Its name there."""
+    arguments: Arguments
+    """Its arguments."""
+    requestor: Literal["assistant", "user"] = "assistant"
+    """Whose database it looks at."""
+    expected: bool = True
+    """The answer that is right."""
+
+
 class Expectation(Record):
     """The proved answer. No field of it ever reaches the user simulator."""
 
     calls: tuple[ToolCall, ...]
     """Reference calls: one way to the final state, reads included."""
     final_hash: str
-    """State hash after the reference calls, 32 hex digits."""
+    """State hash after the reference calls, 32 hex digits; empty where the final state is free."""
     tell: tuple[str, ...] = ()
     """Strings that must reach the caller, such as an exact amount; minimal."""
     refusal: Refusal | None = None
@@ -231,6 +255,12 @@ class Expectation(Record):
     """Calls that fail the task when they succeed, even if undone later."""
     moves: tuple[Move, ...] = ()
     """The reference talk, agent's side."""
+    mention: tuple[str, ...] = ()
+    """Texts that stand somewhere in a message to the caller; looser than `tell`, for tasks from elsewhere."""
+    required: tuple[RequiredCall, ...] = ()
+    """Calls that must be made, for tasks from elsewhere."""
+    assertions: tuple[Assertion, ...] = ()
+    """What must hold of the final state, for tasks from elsewhere."""
 
 
 class Task(Record):
@@ -284,7 +314,7 @@ class Reward(Record):
     value: float
     """1.0 when every check passed, else 0.0."""
     checks: dict[str, bool]
-    """Verdict by check name: ``ended``, ``db_state``, ``communicated``, ``declined``, ``allowed``."""
+    """Verdict by check name: ``ended``, ``db_state``, ``communicated``, ``declined``, ``allowed``; see `verify`."""
     broken_clauses: tuple[str, ...] = ()
     """Clauses that some call broke, whether or not it cost the reward."""
     notes: tuple[str, ...] = ()

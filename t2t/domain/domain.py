@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import orjson
 
+from t2t.config import McpConfig
 from t2t.domain.database import State
 from t2t.domain.rule import Rule
 from t2t.domain.tool import Tool
 from t2t.domain.wish import Callers, Instruction, Wish
 from t2t.errors import ConfigError
-from t2t.records import DataSpec, Split, ToolCall
+from t2t.records import Assertion, DataSpec, Split, Task, ToolCall
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,19 @@ class Domain:
         """A fresh database over the data that `data` names; the base is made once per process."""
         return self.database(_base(self, data.seed, data.size, data.split))
 
+    @property
+    def given_tasks(self) -> tuple[Task, ...]:
+        """Tasks that the domain brings, beside those that are synthesized."""
+        return ()
+
+    def holds(self, state: State, assertion: Assertion) -> bool:
+        """Answer what a task asserts of a final state; only domains from elsewhere have such functions.
+
+        Raises:
+            ConfigError: this domain has none.
+        """
+        raise ConfigError(f"domain {self.name!r} answers no assertion {assertion.function!r}")
+
     def __hash__(self) -> int:
         """By name: a domain is one folder."""
         return hash(self.name)
@@ -96,19 +110,25 @@ def _base(domain: Domain, seed: int, size: int, split: Split) -> Any:
     return domain.generate(DataSpec(seed=seed, size=size, split=split))
 
 
-_INTEROP = ("tau2", "mcp")
-"""Families of domains that other systems bring, each a module of `t2t.interop` with a ``load_domain``."""
+_NO_SERVERS: Mapping[str, McpConfig] = MappingProxyType({})
 
 
-def load_domain(name: str) -> Domain:
-    """Find a domain: ``retail`` in this package, ``tau2.retail`` of tau2, or any ``package.module`` with a ``DOMAIN``.
+def load_domain(name: str, servers: Mapping[str, McpConfig] = _NO_SERVERS) -> Domain:
+    """Find a domain.
+
+    Args:
+        name: ``retail`` in this package, ``tau2.retail`` of tau2, ``mcp.shop`` for the MCP server ``shop``, or any
+            ``package.module`` with a ``DOMAIN``.
+        servers: The configured MCP servers, ``domain.mcp``.
 
     Raises:
         ConfigError: there is no such module, or it holds no `Domain`.
     """
     family, _, member = name.partition(".")
-    if family in _INTEROP and member:
-        return importlib.import_module(f"t2t.interop.{family}").load_domain(member)
+    if family == "tau2" and member:
+        return importlib.import_module("t2t.interop.tau2").load_domain(member)
+    if family == "mcp" and member:
+        return importlib.import_module("t2t.interop.mcp").load_domain(member, servers)
     module_name = name if "." in name else f"t2t.domains.{name}"
     try:
         module = importlib.import_module(module_name)

@@ -1,5 +1,6 @@
 """One live copy of a domain's database, used for one episode."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ from t2t.domain.domain import Domain
 from t2t.domain.rule import PastCall, Rule, RuleContext, broken_rules
 from t2t.domain.tool import to_json
 from t2t.errors import ToolError
-from t2t.records import DataSpec, ToolCall, ToolResult
+from t2t.records import Assertion, DataSpec, ToolCall, ToolResult
 
 
 @dataclass(frozen=True)
@@ -85,3 +86,7 @@ class Environment:
     def state_hash(self) -> str:
         """Hash of the whole database, 32 hex digits."""
         return self.db.state_hash()
+
+    def failed(self, assertions: Sequence[Assertion]) -> tuple[str, ...]:
+        """Functions of the assertions that do not hold of the state as it is."""
+        return tuple(one.function for one in assertions if not self.domain.holds(self.db, one))

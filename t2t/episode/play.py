@@ -90,7 +90,8 @@ async def play(
             stop_reason = StopReason.MAX_ERRORS
             break
     final_hash = environment.state_hash()
-    talk = Talk(tuple(messages), stop_reason, final_hash, tuple(dict.fromkeys(broken)))
+    failed = environment.failed(task.expectation.assertions)
+    talk = Talk(tuple(messages), stop_reason, final_hash, tuple(dict.fromkeys(broken)), failed)
     return Rollout(
         id=f"{task.id}/{agent}/{attempt}",
         task_id=task.id,

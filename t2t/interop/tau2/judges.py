@@ -1,0 +1,94 @@
+"""The two verdicts on one talk about one of tau2's tasks: t2t's verifier and tau2's evaluator."""
+
+import copy
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from t2t.interop.tau2 import Tau2Domain
+from t2t.interop.tau2.messages import to_tau2
+from t2t.interop.tau2.source import Source, import_tau2, pristine_vpn
+from t2t.records import Message, Reward, StopReason, Task
+from t2t.verify.verifier import Talk, verify
+
+
+def judge_replayed(domain: Tau2Domain, task: Task, messages: Sequence[Message], stop_reason: StopReason) -> Reward:
+    """t2t's verdict on a talk that was played elsewhere: its calls are made again, in order."""
+    return verify(task, replay(domain, task, messages, stop_reason))
+
+
+def replay(domain: Tau2Domain, task: Task, messages: Sequence[Message], stop_reason: StopReason) -> Talk:
+    """A talk that was played elsewhere, with the state that its calls lead to.
+
+    Calls that stand in the task's own message history belong to its initial state and are not made twice.
+    """
+    from t2t.domain.environment import Environment
+    from t2t.interop.tau2.source import load_raw_tasks
+    from t2t.interop.tau2.tasks import history
+
+    environment = Environment(domain, task.data)
+    known = {
+        call.id
+        for message in history(load_raw_tasks(domain.source.member)[task.data.seed])
+        for call in message.tool_calls
+    }
+    broken: list[str] = []
+    for message in messages:
+        for call in message.tool_calls:
+            if call.id not in known:
+                _, rules = environment.answer(call)
+                broken.extend(rule.clause for rule in rules)
+    return Talk(
+        tuple(messages),
+        stop_reason,
+        environment.state_hash(),
+        tuple(dict.fromkeys(broken)),
+        environment.failed(task.expectation.assertions),
+    )
+
+
+def judge_by_tau2(
+    source: Source, raw: Mapping[str, Any], messages: Sequence[Message], stop_reason: StopReason
+) -> tuple[float | None, str]:
+    """tau2's verdict on a talk, without a model that judges.
+
+    Returns:
+        The reward, and an empty text; or None, and what tau2's evaluator raised.
+    """
+    evaluator = import_tau2("evaluator.evaluator")
+    run = import_tau2("data_model.simulation").SimulationRun(
+        id="t2t",
+        task_id=raw["id"],
+        start_time="",
+        end_time="",
+        duration=0.0,
+        termination_reason="user_stop" if stop_reason is StopReason.USER_DONE else "max_steps",
+        messages=to_tau2(messages),
+    )
+    task = import_tau2("data_model.tasks").Task.model_validate(raw)
+    if source.syncs:
+        # As in a fresh process: a set-up that breaks the VPN breaks it for every later task of tau2's process.
+        import_tau2("domains.telecom.user_tools").TelecomUserTools.default_vpn_details = copy.deepcopy(pristine_vpn())
+    kind = evaluator.EvaluationType.ALL
+    try:
+        return evaluator.evaluate_simulation(run, task, kind, False, _register_copies(source.member)).reward, ""
+    except (ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:
+        return None, " ".join(str(error).split())[:200]
+
+
+@lru_cache
+def _register_copies(member: str) -> str:
+    """Register with tau2 a twin of its domain that copies the loaded databases where tau2 parses its files again."""
+    module = import_tau2(f"domains.{member}.environment")
+    environment = module.get_environment()
+    frozen = pickle.dumps(
+        {"db": environment.tools.db} | ({"user_db": environment.user_tools.db} if environment.user_tools else {})
+    )
+
+    def make(solo_mode: bool = False) -> Any:
+        return module.get_environment(**pickle.loads(frozen), solo_mode=solo_mode)
+
+    constructor: Callable[..., Any] = make
+    import_tau2("registry").registry.register_domain(constructor, f"t2t.{member}")
+    return f"t2t.{member}"
