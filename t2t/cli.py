@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from t2t import log as logs
 from t2t.config import RunConfig
-from t2t.errors import ConfigError, T2TError, explain
+from t2t.errors import ConfigError, end_in_one_line
 
 log = logging.getLogger(__name__)
 
@@ -55,17 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``t2t``; exits with 0, 1 for a failed run, 2 for usage."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     logs.configure()
-    try:
+    with end_in_one_line(log, interrupted="interrupted; finished work is kept, the same command goes on from there"):
         _dispatch(words)
-    except KeyboardInterrupt:
-        log.error("interrupted; finished work is kept, the same command goes on from there")
-        raise SystemExit(130) from None
-    except (T2TError, OSError) as error:
-        line, code = explain(error)
-        if not line:
-            raise
-        log.error(line)
-        raise SystemExit(code) from None
 
 
 def _dispatch(words: list[str]) -> None:
@@ -176,7 +167,7 @@ def _explain(error: Exception, overrides: Sequence[str], folder: Path) -> str:
             if value not in known:
                 return f"no {name} {value!r}{_nearest(value, known)}; known: {', '.join(known)}"
         elif not word.startswith("+") and name not in _settings_names(sections=True):
-            free = any(name.startswith(f"{owner}.") for owner in ("train.trl", "engine.args"))
+            free = any(name.startswith(f"{owner}.") for owner in ("train.trl", "engine.args", "domain.mcp"))
             add = f"; to pass it on write +{word}" if free else ""
             return f"no setting {name!r}{_nearest(name, _settings_names())}{add}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -7,7 +7,10 @@ T2TError
 └── RunError        the person who started the run: the run cannot go on (exit code 1)
 """
 
+import contextlib
 import errno
+import logging
+from collections.abc import Generator
 
 
 class T2TError(Exception):
@@ -30,12 +33,38 @@ class RunError(T2TError):
     """A run stops; what was finished before stays on disk."""
 
 
-def explain(error: BaseException) -> tuple[str, int]:
-    """One line for a failure and the exit code: 2 for usage, 1 for a failed run; empty for a bug."""
-    if isinstance(error, ConfigError):
-        return f"error: {error}", 2
-    if isinstance(error, T2TError):
-        return f"error: {error}", 1
+@contextlib.contextmanager
+def end_in_one_line(log: logging.Logger, *, interrupted: str) -> Generator[None]:
+    """Edge of a process: a failure that somebody can act on becomes one line and an exit code.
+
+    Args:
+        log: where the line goes.
+        interrupted: what to say after Ctrl-C; empty where another process says it.
+
+    Raises:
+        SystemExit: 2 for usage, 1 for a failed run, 130 after Ctrl-C. A bug goes through as it is.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if interrupted:
+            log.error(interrupted)
+        raise SystemExit(130) from None
+    except Exception as error:
+        if isinstance(error, T2TError):
+            log.error(f"error: {error}")
+            raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None
+        if _disk_is_full(error):
+            log.error("error: the disk is full; free some space and start again, finished work is kept")
+            raise SystemExit(1) from None
+        raise
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    """True when a write found no space; libraries that write checkpoints say so in words only."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "error: the disk is full; free some space and start again, finished work is kept", 1
-    return "", 1
+        return True
+    if "No space left on device" in str(error) or "PytorchStreamWriter failed writing" in str(error):
+        return True
+    earlier = error.__cause__ or error.__context__
+    return earlier is not None and _disk_is_full(earlier)

@@ -25,7 +25,7 @@ from pydantic import JsonValue
 from t2t import log as logs
 from t2t.config import RunConfig
 from t2t.domain.domain import load_domain
-from t2t.errors import ConfigError, T2TError, explain
+from t2t.errors import ConfigError, end_in_one_line
 from t2t.stages import evaluate, explore, filter, report, rollout, synthesize, train
 from t2t.stages.stage import Stage, StageContext
 from t2t.store import Artifact, hash_of, write_json
@@ -39,7 +39,7 @@ _LAUNCHER_NAMES = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MAST
 
 def _domains(config: RunConfig) -> JsonValue:
     names = sorted({*config.domain.train, *config.evaluate.domains})
-    return {name: load_domain(name).fingerprint for name in names}
+    return {name: load_domain(name, config.domain.mcp).fingerprint for name in names}
 
 
 def _model(config: RunConfig) -> JsonValue:
@@ -58,7 +58,7 @@ STAGES: tuple[Stage, ...] = (
         1,
         (),
         lambda c: [
-            c.domain.model_dump(mode="json"),
+            c.domain.model_dump(mode="json", exclude={"mcp"}),
             c.explore.model_dump(mode="json"),
             list(c.evaluate.domains),
             _domains(c),
@@ -302,16 +302,8 @@ def main(arguments: list[str]) -> None:
     logs.configure()
     config = RunConfig.model_validate_json(Path(file).read_text(encoding="utf-8"))
     stage = next(stage for stage in STAGES if stage.name == name)
-    try:
+    with end_in_one_line(log, interrupted=""):
         make(config, stage, artifacts(config))
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    except (T2TError, OSError) as error:
-        line, code = explain(error)
-        if not line:
-            raise
-        log.error(line)
-        raise SystemExit(code) from None
 
 
 if __name__ == "__main__":
