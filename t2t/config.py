@@ -51,6 +51,50 @@ class EngineConfig(Section):
     """Further arguments of ``vllm serve`` by their long name with underscores, passed as they are."""
 
 
+class McpCall(Section):
+    """A call that this program makes of an MCP server."""
+
+    tool: str
+    """Tool name."""
+    arguments: dict[str, Any] = {}
+    """Its arguments."""
+
+
+class McpConfig(Section):
+    """An MCP server whose tools are those of a domain."""
+
+    command: tuple[str, ...] = Field(min_length=1)
+    """Starts the server; ``{folder}`` stands for a folder of the process, ``{seed}``, ``{size}``, ``{split}`` for data."""
+    env: dict[str, str] = {}
+    """Environment variables beside ``PATH``, ``HOME`` and the like, with the same words in braces."""
+    files: str = ""
+    """Folder whose copy each process gets as ``{folder}``; empty gives it an empty folder."""
+    policy: str = ""
+    """File with the rule text; empty takes the instructions that the server gives."""
+    wishes: str = ""
+    """Module with ``CALLERS``, ``WISHES``, ``RULES``; without it tasks come from `tasks` alone."""
+    tasks: str = ""
+    """File of tasks that are proved and played beside those that are synthesized."""
+    reads: tuple[str, ...] = ()
+    """Tools that change nothing, whatever the server's ``readOnlyHint`` says."""
+    writes: tuple[str, ...] = ()
+    """Tools that may change something, whatever the server's ``readOnlyHint`` says."""
+    hidden: tuple[str, ...] = ()
+    """Tools that the agent does not get."""
+    snapshot: tuple[McpCall, ...] = ()
+    """Calls whose results are the state; empty takes the sequence of the writes that went through."""
+    reset: str = ""
+    """Tool that brings the server back to its start, and that the agent does not get; empty starts a new process."""
+    atomic: bool = False
+    """A refused call leaves the state as it was; else the state is made again after a refused write."""
+    error_prefixes: tuple[str, ...] = ()
+    """Results that begin with one of these are refusals, for servers that do not mark them."""
+    start_timeout_s: float = Field(default=60, gt=0)
+    """Longest wait for the server to start."""
+    call_timeout_s: float = Field(default=30, gt=0)
+    """Longest wait for one answer."""
+
+
 class DomainConfig(Section):
     """Which domains are trained on, and how much data they hold."""
 
@@ -58,6 +102,8 @@ class DomainConfig(Section):
     """Domains that training tasks come from."""
     size: int = Field(default=200, ge=50)
     """Rows of each domain's main table."""
+    mcp: dict[str, McpConfig] = {}
+    """MCP servers by name; the tools of ``domain.mcp.shop`` are those of the domain ``mcp.shop``."""
 
 
 class ExploreConfig(Section):

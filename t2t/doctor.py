@@ -31,7 +31,7 @@ def report(config: RunConfig) -> None:
         except importlib.metadata.PackageNotFoundError:
             _line(name, "not installed")
     for name in (*config.domain.train, *config.evaluate.domains):
-        problems += not _tried(f"domain {name}", lambda name=name: load_domain(name).fingerprint)
+        problems += not _tried(f"domain {name}", lambda name=name: load_domain(name, config.domain.mcp).fingerprint)
     source = config.model.source
     problems += not _tried(f"weights {source}", lambda: "a folder" if find_checkpoint(source) else "a hub id")
     if problems:

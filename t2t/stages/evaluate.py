@@ -58,13 +58,14 @@ def _run(context: StageContext, *, baseline: bool) -> dict[str, JsonValue]:
     label = "baseline" if baseline else "evaluate"
     file = context.folder / "rollouts.jsonl"
     agent = "base" if baseline else "tuned"
+    servers = config.domain.mcp
     source = config.model.source if baseline else str(context.inputs["train"] / "merged")
     with Writer(file) as writer:
         if baseline:
-            play_all(tasks, "do_nothing", idle_sessions, config.evaluate, writer, label)
-            play_all(tasks, "reference", reference_sessions, config.evaluate, writer, label)
+            play_all(tasks, "do_nothing", idle_sessions, config.evaluate, servers, writer, label)
+            play_all(tasks, "reference", reference_sessions, config.evaluate, servers, writer, label)
         with serve(config, source, agent, context.folder / "server.log", config.evaluate) as model:
-            play_all(tasks, agent, model_sessions(model), config.evaluate, writer, label)
+            play_all(tasks, agent, model_sessions(model, servers), config.evaluate, servers, writer, label)
     agents = defaultdict[str, list[Rollout]](list)
     for rollout in read_records(file, Rollout):
         agents[rollout.agent].append(rollout)

@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from t2t.config import RunConfig
 from t2t.domain.domain import load_domain
+from t2t.errors import ConfigError
 from t2t.explore.program import Coverage, explore
 from t2t.log import Progress
 from t2t.records import DataSpec, Split
@@ -22,13 +23,21 @@ class Part(NamedTuple):
 
 
 def parts(config: RunConfig) -> list[Part]:
-    """What has to be walked: training domains on both splits, unseen ones on the test split alone."""
-    explored = config.explore
+    """What has to be walked: training domains on both splits, unseen ones on the test split alone.
+
+    A domain without wishes is not walked; its tasks are those it brings.
+
+    Raises:
+        ConfigError: a domain has neither wishes nor tasks.
+    """
     found: list[Part] = []
-    for domain in config.domain.train:
-        found.append(Part(domain, "train", explored.num_train))
-        found.append(Part(domain, "test", explored.num_test))
-    found.extend(Part(domain, "test", explored.num_test) for domain in config.evaluate.domains)
+    for name in (*config.domain.train, *config.evaluate.domains):
+        domain = load_domain(name, config.domain.mcp)
+        if not domain.wishes and not domain.given_tasks:
+            raise ConfigError(f"domain {name!r} has no wishes to synthesize tasks from, and brings no tasks")
+        if name in config.domain.train:
+            found.append(Part(name, "train", config.explore.num_train if domain.wishes else 0))
+        found.append(Part(name, "test", config.explore.num_test if domain.wishes else 0))
     return found
 
 
@@ -43,7 +52,7 @@ def run(context: StageContext) -> dict[str, JsonValue]:
             coverage = Coverage()
             progress = Progress(f"explore {part.domain} ({part.split})", part.num_trajectories, "trajectories")
             for trajectory in explore(
-                load_domain(part.domain),
+                load_domain(part.domain, config.domain.mcp),
                 DataSpec(seed=config.seed, size=config.domain.size, split=part.split),
                 part.num_trajectories,
                 max_steps=config.explore.max_steps,

@@ -61,7 +61,7 @@ def run(context: StageContext) -> dict[str, JsonValue]:
                     domain=rollout.domain,
                     intent=rollout.intent,
                     messages=agent_view(rollout.messages),
-                    tools=load_domain(rollout.domain).tool_schemas,
+                    tools=load_domain(rollout.domain, context.config.domain.mcp).tool_schemas,
                 )
             )
     counts = Counter(rollout.intent.value for rollout in chosen)

@@ -17,13 +17,14 @@ def run(context: StageContext) -> dict[str, JsonValue]:
     """Play every training task ``rollout.attempts`` times."""
     config = context.config
     tasks = [task for task in read_records(context.inputs["synthesize"] / "tasks.jsonl", Task) if is_training(task)]
+    servers = config.domain.mcp
     file = context.folder / "rollouts.jsonl"
     with Writer(file) as writer:
         if config.rollout.agent == "reference":
-            play_all(tasks, "reference", reference_sessions, config.rollout, writer, "rollout")
+            play_all(tasks, "reference", reference_sessions, config.rollout, servers, writer, "rollout")
         else:
             with serve(config, config.model.source, "base", context.folder / "server.log", config.rollout) as model:
-                play_all(tasks, "base", model_sessions(model), config.rollout, writer, "rollout")
+                play_all(tasks, "base", model_sessions(model, servers), config.rollout, servers, writer, "rollout")
     return summary(read_records(file, Rollout))
 
 

@@ -1,8 +1,10 @@
 """Synthesize: write proved tasks of every intent. Reads trajectories, writes ``tasks.jsonl``."""
 
+import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import cast
 
 from pydantic import JsonValue
@@ -18,6 +20,8 @@ from t2t.stages.explore import Part, parts
 from t2t.stages.stage import StageContext
 from t2t.store import Writer, read_records
 from t2t.verify.proof import prove
+
+log = logging.getLogger(__name__)
 
 _WRITERS: dict[Intent, Callable[[Scene, Split, random.Random], Task]] = {
     Intent.GENERAL: general.write,
@@ -49,7 +53,9 @@ def run(context: StageContext) -> dict[str, JsonValue]:
                 for trajectory in read_records(context.inputs["explore"] / "trajectories.jsonl", Trajectory)
                 if trajectory.domain == part.domain and trajectory.data.split == part.split
             )
-            for task in _write(load_domain(part.domain), trajectories, wanted, config.seed, openings, rejected):
+            domain = load_domain(part.domain, config.domain.mcp)
+            written = _write(domain, trajectories, wanted, config.seed, openings, rejected)
+            for task in chain(written, _given(domain, part.split, rejected)):
                 writer.append(task)
                 kept[task.intent.value] += 1
                 progress.step()
@@ -67,9 +73,23 @@ def run(context: StageContext) -> dict[str, JsonValue]:
     return {"count": len(writer.ids), "parts": report}
 
 
+def _given(domain: Domain, split: Split, rejected: Counter[str]) -> Iterator[Task]:
+    """The tasks that the domain brings for a split, proved like any other."""
+    for task in domain.given_tasks:
+        if task.data.split != split:
+            continue
+        if problem := prove(domain, task):
+            log.warning("synthesize: task %s of %s is left out: %s", task.id, domain.name, problem)
+            rejected[f"given: {problem}"] += 1
+            continue
+        yield task
+
+
 def _wanted(config: RunConfig, part: Part) -> Counter[tuple[Intent, Split]]:
     """Tasks per intent and wording: held-out tasks are half in wordings that training tasks use."""
     wanted: Counter[tuple[Intent, Split]] = Counter()
+    if not part.num_trajectories:
+        return wanted
     intents = config.synthesize.intents
     total = config.synthesize.num_train if part.split == "train" else config.synthesize.num_test
     cells: list[tuple[Intent, Split]] = [(intent, "train") for intent in intents]

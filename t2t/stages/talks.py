@@ -2,9 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from t2t.config import EvaluateConfig, RolloutConfig
+from t2t.config import EvaluateConfig, McpConfig, RolloutConfig
 from t2t.domain.domain import load_domain
 from t2t.domain.environment import Environment
 from t2t.episode.agent import IdleAgent, ReferenceAgent
@@ -29,11 +29,11 @@ def idle_sessions(task: Task, attempt: int) -> ChatSession:
     return IdleAgent()
 
 
-def model_sessions(model: ChatModel) -> Sessions:
+def model_sessions(model: ChatModel, servers: Mapping[str, McpConfig]) -> Sessions:
     """Talks with a model, each with a seed of its own."""
 
     def start(task: Task, attempt: int) -> ChatSession:
-        return model.open(load_domain(task.domain).tool_schemas, seed_for(task.id, attempt))
+        return model.open(load_domain(task.domain, servers).tool_schemas, seed_for(task.id, attempt))
 
     return start
 
@@ -48,6 +48,7 @@ def play_all(
     agent: str,
     sessions: Sessions,
     settings: RolloutConfig | EvaluateConfig,
+    servers: Mapping[str, McpConfig],
     writer: Writer,
     label: str,
 ) -> None:
@@ -72,7 +73,7 @@ def play_all(
         nonlocal successes, finished
         while not queue.empty():
             task, attempt = queue.get_nowait()
-            environment = Environment(load_domain(task.domain), task.data)
+            environment = Environment(load_domain(task.domain, servers), task.data)
             rollout: Rollout = await play(task, agent, attempt, sessions(task, attempt), environment, limits)
             writer.append(rollout)
             finished += 1
