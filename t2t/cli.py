@@ -32,7 +32,7 @@ commands:
               run one stage
   report      print the report of a run
   domains     list the domains; `domains check NAME` holds one against the contract
-  tau2        tau2's tasks and runner: `tau2 verify`, `tau2 run`, `tau2 export`
+  tau2        tau2's tasks and runner: `tau2 verify`, `tau2 run`, `tau2 import`, `tau2 export`
   doctor      say what is installed and what is missing
 
 recipes: {recipes}
@@ -75,7 +75,7 @@ def _dispatch(words: list[str]) -> None:
     elif command == "tau2":
         from t2t.interop.tau2 import commands
 
-        commands.run(words)
+        commands.run(words, load_config)
     elif command == "doctor":
         from t2t import doctor
 

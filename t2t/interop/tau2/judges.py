@@ -6,46 +6,34 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from t2t.domain.environment import Environment
 from t2t.interop.tau2 import Tau2Domain
 from t2t.interop.tau2.messages import to_tau2
-from t2t.interop.tau2.source import Source, import_tau2, pristine_vpn
+from t2t.interop.tau2.source import Source, import_tau2, load_raw_tasks, pristine_vpn
+from t2t.interop.tau2.tasks import history
 from t2t.records import Message, Reward, StopReason, Task
 from t2t.verify.verifier import Talk, verify
 
 
-def judge_replayed(domain: Tau2Domain, task: Task, messages: Sequence[Message], stop_reason: StopReason) -> Reward:
-    """t2t's verdict on a talk that was played elsewhere: its calls are made again, in order."""
-    return verify(task, replay(domain, task, messages, stop_reason))
+def judge_replayed(
+    domain: Tau2Domain, task: Task, messages: Sequence[Message], stop_reason: StopReason
+) -> tuple[Talk, Reward]:
+    """t2t's verdict on a talk that was played elsewhere: its calls are made again, in order.
 
-
-def replay(domain: Tau2Domain, task: Task, messages: Sequence[Message], stop_reason: StopReason) -> Talk:
-    """A talk that was played elsewhere, with the state that its calls lead to.
-
-    Calls that stand in the task's own message history belong to its initial state and are not made twice.
+    The talk begins with the task's message history, if it has one; the calls of that belong to the initial
+    state and are not made twice.
     """
-    from t2t.domain.environment import Environment
-    from t2t.interop.tau2.source import load_raw_tasks
-    from t2t.interop.tau2.tasks import history
-
     environment = Environment(domain, task.data)
-    known = {
-        call.id
-        for message in history(load_raw_tasks(domain.source.member)[task.data.seed])
-        for call in message.tool_calls
-    }
+    past = history(load_raw_tasks(domain.source.member)[task.data.seed])
+    calls = [call for message in messages for call in message.tool_calls]
     broken: list[str] = []
-    for message in messages:
-        for call in message.tool_calls:
-            if call.id not in known:
-                _, rules = environment.answer(call)
-                broken.extend(rule.clause for rule in rules)
-    return Talk(
-        tuple(messages),
-        stop_reason,
-        environment.state_hash(),
-        tuple(dict.fromkeys(broken)),
-        environment.failed(task.expectation.assertions),
-    )
+    for call in calls[sum(len(message.tool_calls) for message in past) :]:
+        _, rules = environment.answer(call)
+        broken.extend(rule.clause for rule in rules)
+    failed = environment.failed(task.expectation.assertions)
+    clauses = tuple(dict.fromkeys(broken))
+    talk = Talk(tuple(messages), stop_reason, environment.state_hash(), clauses, failed)
+    return talk, verify(task, talk)
 
 
 def judge_by_tau2(

@@ -46,12 +46,13 @@ class Source:
 
 
 def import_tau2(module: str) -> Any:
-    """Import a module of tau2 without its log, and without a look at the network by its LiteLLM.
+    """Import a module of tau2 without its log, without a look at the network by its LiteLLM, and without a ``.env``.
 
     Raises:
         ConfigError: tau2 is not installed.
     """
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("PYTHON_DOTENV_DISABLED", "1")
     try:
         logger = importlib.import_module("loguru").logger
         logger.disable("tau2")
