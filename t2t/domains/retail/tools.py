@@ -243,7 +243,7 @@ def _find_line(order: Order, item_id: str) -> Line:
 def _find_open_line(order: Order, item_id: str) -> Line:
     line = _find_line(order, item_id)
     if line.state != "ordered":
-        raise ToolError(f"item {item_id} of order {order.id} is {line.state} already")
+        raise ToolError(f"item {item_id} of order {order.id} is {line.state} already; name an item that is not")
     return line
 
 
@@ -485,7 +485,7 @@ def track_order(db: RetailDB, order_id: OrderId) -> Tracking:
     """
     order = find_order(db, order_id)
     if order.status == "cancelled":
-        raise ToolError(f"order {order_id} is cancelled and will not be delivered")
+        raise ToolError(f"order {order_id} is cancelled and will not be delivered; only other orders are tracked")
     return Tracking(order.id, order.status, order.delivery)
 
 
@@ -646,7 +646,7 @@ def set_gift_note(db: RetailDB, order_id: OrderId, note: NoteText) -> str:
     if not text:
         raise ToolError("the note is empty; ask the caller for its text")
     if text == order.gift_note:
-        raise ToolError(f"order {order_id} holds this note already")
+        raise ToolError(f"order {order_id} holds this note already; name another text")
     db.orders.put(replace(order, gift_note=text))
     return f"order {order_id} gets the note: {text}"
 
@@ -703,7 +703,7 @@ def add_address(db: RetailDB, user_id: UserId, label: AddressLabel, address: Add
     if not (city and re.fullmatch(r"\d{5}", zip_code) and parts[0] and parts[2]):
         raise ToolError(f"cannot read the address {address!r}; write it like '12 Alder Row, Farholt 20417, Canada'")
     if any(row.line == ", ".join(parts) for row in user.addresses):
-        raise ToolError(f"{address} is in the address book already")
+        raise ToolError(f"{address} is in the address book already; get_user lists its id")
     row = Address(AddressId(f"A{user.id[1:]}{len(user.addresses) + 1}"), label, parts[0], city, zip_code, parts[2])
     db.users.put(replace(user, addresses=(*user.addresses, row)))
     return AddressView(row.id, row.label, row.line)

@@ -1,0 +1,182 @@
+"""What the checks of a domain look at: calls found by search, each with an environment just before it.
+
+They are the steps of walks, and all that callers could mean in several states of several databases.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from itertools import islice
+
+from pydantic import JsonValue
+
+from t2t.domain.domain import Domain
+from t2t.domain.environment import Environment
+from t2t.domain.tool import Parameter, Tool, harvest
+from t2t.domain.wish import Slot
+from t2t.errors import ConfigError, ToolError
+from t2t.explore.program import Coverage, explore
+from t2t.records import Arguments, DataSpec, ToolCall, Trajectory
+from t2t.verify.probe import try_call
+
+_WALKS_PER_WISH = 8
+_LEAST_WALKS = 60
+_CALLERS = 6
+_CANDIDATES_PER_WISH = 10
+
+
+class Inspection:
+    """A domain under the checks, with what several of them look at, made once."""
+
+    def __init__(self, domain: Domain, *, size: int = 120, seed: int = 0) -> None:
+        """Inspect `domain` on data of this size and seed."""
+        self.domain = domain
+        self.data = DataSpec(seed=seed, size=size, split="train")
+
+    @cached_property
+    def walks(self) -> tuple[Trajectory, ...]:
+        """Trajectories towards every wish and clause, as many as there are."""
+        found: list[Trajectory] = []
+        count = max(_LEAST_WALKS, _WALKS_PER_WISH * len(self.domain.wishes)) if self.domain.wishes else 0
+        with suppress(ConfigError):
+            found.extend(
+                explore(
+                    self.domain,
+                    self.data,
+                    count,
+                    max_steps=12,
+                    blocked_share=0.4,
+                    seed=self.data.seed,
+                    coverage=Coverage(),
+                )
+            )
+        return tuple(found)
+
+    def calls_of_walks(self) -> Iterator[tuple[Environment, ToolCall]]:
+        """Each call of the walks, the blocked ones too, with an environment just before it."""
+        for walk in self.walks:
+            environment = Environment(self.domain, walk.data)
+            for step in walk.steps:
+                yield environment, step.call
+                environment.run(step.call)
+            if walk.blocked is not None:
+                yield environment, walk.blocked.call
+
+    @cached_property
+    def ends(self) -> list[tuple[Environment, dict[str, list[str | int]]]]:
+        """The environment at the end of each walk, and the values in its reach by kind."""
+        found: list[tuple[Environment, dict[str, list[str | int]]]] = []
+        for walk in self.walks:
+            environment = Environment(self.domain, walk.data)
+            knowledge = self.domain.callers.knows(environment.db, walk.caller, random.Random(walk.id))
+            values: dict[str, list[str | int]] = {}
+            reached = list(harvest(knowledge, type(knowledge)))
+            for step in walk.steps:
+                reached.extend(self.domain.tool_by_name[step.call.name].harvest(environment.run(step.call).value))
+            for kind, value in reached:
+                values.setdefault(kind, []).append(value)
+            found.append((environment, values))
+        return found
+
+    @cached_property
+    def examples(self) -> dict[str, tuple[Environment, ToolCall]]:
+        """By tool, a call that goes through, and an environment just before it."""
+        found: dict[str, tuple[Environment, ToolCall]] = {}
+        for walk in self.walks:
+            for number, step in enumerate(walk.steps):
+                if step.call.name not in found:
+                    environment = Environment(self.domain, walk.data)
+                    for earlier in walk.steps[:number]:
+                        environment.run(earlier.call)
+                    found[step.call.name] = (environment, step.call)
+        for tool in self.domain.tool_by_name.values():
+            if tool.name not in found:
+                sampled = islice(self.sample(tool), 300)
+                works = (pair for pair in sampled if try_call(*pair).went_through)
+                if (example := next(works, None)) is not None:
+                    found[tool.name] = example
+        return found
+
+    def sample(self, tool: Tool) -> Iterator[tuple[Environment, ToolCall]]:
+        """Endless calls of a tool with values that walks came by."""
+        rng = random.Random(f"sample/{tool.name}")
+        while self.ends:
+            environment, values = rng.choice(self.ends)
+            arguments: dict[str, JsonValue] = {}
+            for parameter in tool.parameters:
+                if parameter.required or rng.random() < 0.7:
+                    arguments[parameter.name] = _sample_value(parameter, values, rng)
+            yield environment, self.call(tool.name, arguments)
+
+    def probes(self) -> Iterator[tuple[Environment, ToolCall]]:
+        """Calls in the states that rules and refusals are about; the environments are not to be kept.
+
+        First the walks. Then, for some callers of three databases, what they could mean: before
+        anyone is identified, with another caller identified, with them identified, and after a few
+        writes. Last, reads that nobody wishes for.
+        """
+        yield from self.calls_of_walks()
+        larger = self.data.model_copy(update={"size": 4 * self.data.size})
+        for data in (self.data, self.data.model_copy(update={"seed": self.data.seed + 1}), larger):
+            rng = random.Random(f"probes/{data.seed}/{data.size}")
+            ids = list(self.domain.callers.ids(self.domain.open(data)))
+            callers = rng.sample(ids, min(_CALLERS, len(ids)))
+            for caller, other in zip(callers, [*callers[1:], callers[0]], strict=True):
+                yield from self._probe_around(data, caller, other, rng)
+        for tool in self.domain.tools:
+            if tool.name not in self.domain.wish_by_tool:
+                for environment, call in islice(self.sample(tool), 20):
+                    yield environment, call
+                    yield Environment(self.domain, self.data), call
+
+    def _probe_around(
+        self, data: DataSpec, caller: str, other: str, rng: random.Random
+    ) -> Iterator[tuple[Environment, ToolCall]]:
+        fresh, stranger, known = (Environment(self.domain, data) for _ in range(3))
+        identities = self.domain.callers.identities
+        with suppress(ToolError):
+            stranger.run(self._identification(stranger, other, rng.choice(identities).tool))
+            known.run(self._identification(known, caller, rng.choice(identities).tool))
+        for environment in (fresh, stranger, known):
+            for identity in identities:
+                yield environment, self._identification(environment, caller, identity.tool)
+            for call in self._meant(environment, caller, rng):
+                yield environment, call
+        for _ in range(3):
+            calls = [call for call in self._meant(known, caller, rng) if self.domain.tool_by_name[call.name].writes]
+            done = next((c for c in calls if not known.breaks(c) and try_call(known, c).went_through), None)
+            if done is None:
+                return
+            known.run(done)
+            for call in (done, *calls, *self._meant(known, caller, rng)):
+                yield known, call
+
+    def _identification(self, environment: Environment, caller: str, tool: str) -> ToolCall:
+        identity = next(identity for identity in self.domain.callers.identities if identity.tool == tool)
+        facts = self.domain.callers.facts(environment.db, caller)
+        return self.call(tool, {parameter: facts[name] for parameter, name in identity.parameters.items()})
+
+    def _meant(self, environment: Environment, caller: str, rng: random.Random) -> Iterator[ToolCall]:
+        """Some of all that a caller could mean now, of each wish."""
+        for wish in self.domain.wishes:
+            options = list(wish.candidates(environment.db, caller))
+            for candidate in rng.sample(options, min(_CANDIDATES_PER_WISH, len(options))):
+                yield self.call(wish.tool, candidate.arguments)
+
+    def call(self, name: str, arguments: Arguments) -> ToolCall:
+        """A call by whoever has the tool."""
+        return ToolCall(id="probe", name=name, arguments=arguments, requestor=self.domain.requestor_of(name))
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """Every slot of the domain, those of callers first."""
+        return (*self.domain.callers.slots, *(slot for wish in self.domain.wishes for slot in wish.slots))
+
+
+def _sample_value(parameter: Parameter, values: Mapping[str, Sequence[str | int]], rng: random.Random) -> JsonValue:
+    if parameter.choices:
+        return rng.choice(parameter.choices)
+    known = values.get(parameter.kind or "", ())
+    picked: JsonValue = rng.choice(known) if known else rng.choice(("1", 1, 1.0, True))
+    return [picked] if parameter.is_list else picked
