@@ -78,10 +78,11 @@ def load(member: str, settings_json: str) -> McpDomain:
     for name, path in (("files", settings.files), ("policy", settings.policy), ("tasks", settings.tasks)):
         if path and not Path(path).exists():
             raise ConfigError(f"{where}.{name}={path}: there is no such file or folder")
+    brought = _import_wishes(where, settings.wishes)
+    tasks = _read_tasks(where, member, settings)
     listing = _list(f"mcp.{member}", settings)
     _require_known(where, settings, {tool.name for tool in listing.tools})
     policy = Path(settings.policy).read_text(encoding="utf-8") if settings.policy else listing.instructions
-    brought = _import_wishes(where, settings.wishes)
     writing = frozenset(tool.name for tool in listing.tools if _writes(tool, settings))
     hidden = {settings.reset, *settings.hidden}
     tools = tuple(_tool(tool, tool.name in writing, brought.kinds) for tool in listing.tools if tool.name not in hidden)
@@ -98,7 +99,7 @@ def load(member: str, settings_json: str) -> McpDomain:
         callers=brought.callers,
         wishes=brought.wishes,
         rule_text=policy.strip(),
-        tasks=_read_tasks(where, member, settings),
+        tasks=tasks,
         content_hash=_fingerprint(settings, listing, policy, brought.home),
     )
 

@@ -23,7 +23,6 @@ import anyio
 from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp_types import (
     CONNECTION_CLOSED,
-    REQUEST_TIMEOUT,
     CallToolResult,
     EmbeddedResource,
     TextContent,
@@ -110,15 +109,16 @@ class Server:
 
     def _run(self, what: str, work: Callable[[Client], Awaitable[T]]) -> T:
         async def answer(client: Client) -> T:
-            return await work(client)
+            async with asyncio.timeout(self._settings.call_timeout_s):
+                return await work(client)
 
         client = self._client.result()
         try:
             return asyncio.run_coroutine_threadsafe(answer(client), _loop()).result()
+        except TimeoutError:
+            limit = f"call_timeout_s={self._settings.call_timeout_s:g}"
+            raise InfraError(f"the server of {self._name} took longer than {limit} to {what}") from None
         except MCPError as error:
-            if error.code == REQUEST_TIMEOUT:
-                limit = f"call_timeout_s={self._settings.call_timeout_s:g}"
-                raise InfraError(f"the server of {self._name} took longer than {limit} to {what}") from None
             if error.code == CONNECTION_CLOSED:
                 raise InfraError(f"the server of {self._name} was to {what} and is gone{self._last_words()}") from None
             raise ToolError(error.message) from None
@@ -140,7 +140,7 @@ class Server:
                 return
             self._scope.deadline = anyio.current_time() + self._settings.start_timeout_s
             transport = stdio_client(parameters, errlog=errors)
-            async with Client(transport, read_timeout_seconds=self._settings.call_timeout_s) as client:
+            async with Client(transport) as client:
                 self._scope.deadline = math.inf
                 self._client.set_result(client)
                 await anyio.sleep_forever()

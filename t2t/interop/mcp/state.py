@@ -30,7 +30,7 @@ class Pool:
         weakref.finalize(self, _stop, self._fresh, self._used)
 
     def take(self) -> Server:
-        """A server in its initial state; the next one starts meanwhile."""
+        """A server in its initial state; unless servers can be reset, the next one starts meanwhile."""
         while self._used:
             server = self._used.pop()
             try:
@@ -42,7 +42,8 @@ class Pool:
             else:
                 return server
         server = self._fresh.pop() if self._fresh else self._start()
-        self._fresh.append(self._start())
+        if not self.settings.reset:
+            self._fresh.append(self._start())
         return server
 
     def give_back(self, server: Server) -> None:

@@ -21,6 +21,7 @@ from t2t.config import EvaluateConfig, McpConfig, RunConfig
 from t2t.domain.domain import Domain, load_domain
 from t2t.domain.environment import Environment
 from t2t.errors import ConfigError, InfraError, RunError, ToolError
+from t2t.interop.mcp.state import McpState, Pool
 from t2t.records import DataSpec, Example, Rollout, Task, ToolCall, Trajectory
 from t2t.stages import explore, filter, rollout, synthesize
 from t2t.stages.stage import StageContext
@@ -41,6 +42,12 @@ SETTINGS: dict[str, Any] = {
 
 def parcels(**more: Any) -> Domain:
     return load_domain("mcp.parcels", {"parcels": McpConfig.model_validate({**SETTINGS, **more})})
+
+
+def open_state(**more: Any) -> McpState:
+    """A state without a domain: nothing is listed first."""
+    pool = Pool("mcp.parcels", McpConfig.model_validate({**SETTINGS, **more}), TRAIN.model_dump())
+    return McpState(pool, frozenset({"move_parcel"}))
 
 
 def run(environment: Environment, name: str, **arguments: Any) -> str:
@@ -89,23 +96,21 @@ def test_tools_are_those_that_the_server_lists_less_the_hidden_ones(domain: Doma
     assert domain.policy.startswith("1.1 Find the customer first.")
 
 
-def test_the_servers_hints_say_what_writes_and_the_configuration_overrules_them(domain: Domain):
+def test_the_servers_hints_and_instructions_hold_unless_the_configuration_overrules_them(
+    domain: Domain, tmp_path: Path
+):
     assert [tool.name for tool in domain.tools if tool.writes] == ["move_parcel", "add_note"]
-    other = parcels(reads=["add_note"], writes=["who"])
+    (tmp_path / "policy.md").write_text("9.9 Be kind.")
+    other = parcels(reads=["add_note"], writes=["who"], policy=str(tmp_path / "policy.md"))
     assert [tool.name for tool in other.tools if tool.writes] == ["move_parcel", "who"]
+    assert other.policy == "9.9 Be kind."
+    assert domain.fingerprint == parcels(call_timeout_s=7).fingerprint != other.fingerprint
 
 
 def test_the_data_of_a_task_reaches_the_command(domain: Domain):
     test = Environment(domain, DataSpec(seed=1, size=50, split="test"))
     assert "Eva Fox" in run(test, "find_customer", email="eva@test.example")
     assert test.state_hash() != Environment(domain, TRAIN).state_hash()
-
-
-def test_the_fingerprint_follows_what_matters_and_no_time_limit(domain: Domain, tmp_path: Path):
-    (tmp_path / "policy.md").write_text("9.9 Be kind.")
-    other = parcels(policy=str(tmp_path / "policy.md"))
-    assert other.policy == "9.9 Be kind."
-    assert domain.fingerprint == parcels(call_timeout_s=7).fingerprint != other.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -172,14 +177,16 @@ def test_a_rollback_leads_to_the_state_of_the_writes_that_are_left(domain: Domai
 
 
 def test_without_a_snapshot_the_state_is_the_sequence_of_writes():
-    domain = parcels(snapshot=())
-    one, two, three = (Environment(domain, TRAIN) for _ in range(3))
-    assert one.state_hash() == two.state_hash()
-    for environment, order in ((one, ("P0", "P1")), (two, ("P0", "P1")), (three, ("P1", "P0"))):
+    state = open_state(snapshot=())
+    hashes: dict[tuple[str, ...], str] = {(): state.state_hash()}
+    for order in (("P0", "P1"), ("P1", "P0"), ("P0",)):
         for parcel in order:
-            run(environment, "list_parcels", customer_id="C0")
-            move(environment, parcel, "market")
-    assert one.state_hash() == two.state_hash() != three.state_hash()
+            state.call("list_parcels", {"customer_id": "C0"})
+            state.call("move_parcel", {"parcel_id": parcel, "locker": "market"})
+        hashes[order] = state.state_hash()
+        state.rollback(0)
+        assert state.state_hash() == hashes[()]
+    assert len(set(hashes.values())) == 4
 
 
 def test_a_server_that_is_killed_is_replaced_and_brought_to_the_same_state(domain: Domain):
@@ -207,7 +214,7 @@ def test_without_a_reset_tool_every_environment_has_a_process_of_its_own_that_en
     first = int(run(environment, "who"))
     with pytest.raises(ToolError, match="no locker"):
         move(environment, "P0", "moon")
-    assert int(run(environment, "who")) == first
+    assert int(run(environment, "who")) == first, "a refused call of an atomic server leaves nothing to undo"
     environment = Environment(domain, TRAIN)
     assert int(run(environment, "who")) != first
     wait_until(lambda: is_gone(first))
@@ -227,9 +234,8 @@ def test_a_call_that_ends_every_server_is_a_fault_of_the_infrastructure(domain: 
 
 
 def test_a_call_over_the_time_limit_is_a_fault_of_the_infrastructure():
-    environment = Environment(parcels(call_timeout_s=0.5), TRAIN)
-    with pytest.raises(InfraError, match=r"longer than call_timeout_s=0.5 to run misbehave"):
-        run(environment, "misbehave", how="sleep")
+    with pytest.raises(InfraError, match=r"longer than call_timeout_s=2 to run misbehave"):
+        open_state(call_timeout_s=2).call("misbehave", {"how": "sleep"})
 
 
 @pytest.mark.parametrize(
@@ -239,7 +245,6 @@ def test_a_call_over_the_time_limit_is_a_fault_of_the_infrastructure():
         ({"command": [sys.executable, "-c", "raise SystemExit('no licence')"]}, "no licence"),
         ({"command": ["sleep", "60"], "start_timeout_s": 0.2}, "start_timeout_s=0.2 is over"),
         ({"reads": ["reed"]}, "reads names 'reed'; the server's tools are: add_note"),
-        ({"snapshot": [{"tool": "snap"}]}, "snapshot names 'snap'"),
         ({"files": "nowhere"}, "domain.mcp.parcels.files=nowhere"),
         ({"wishes": "tests.nothing"}, "there is no such module"),
         ({"wishes": "tests.conftest"}, "holds no CALLERS"),
@@ -257,33 +262,28 @@ def test_a_server_that_is_not_configured_is_refused_with_the_way_out():
         load_domain("mcp.shop")
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, None])
-def test_no_server_outlives_its_owner(end: signal.Signals | None):
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_no_server_outlives_its_owner(end: signal.Signals):
     script = f"""
         import signal, sys, time
         from t2t.config import McpConfig
-        from t2t.domain.domain import load_domain
+        from t2t.interop.mcp.server import Server
         from t2t.pipeline import exit_on_sigterm
-        from t2t.records import DataSpec
         exit_on_sigterm()
-        domain = load_domain("mcp.parcels", {{"parcels": McpConfig.model_validate({SETTINGS!r})}})
-        states = [domain.open(DataSpec(seed=1, size=50, split="train")) for _ in range(2)]
-        print(*(state.call("who", {{}}) for state in states), flush=True)
-        if {end is None}:
-            raise ValueError("a failure")
-        states[0].call("misbehave", {{"how": "sleep"}})
+        server = Server("mcp.parcels", McpConfig.model_validate({SETTINGS!r}), {TRAIN.model_dump()!r})
+        print(server.call("who", {{}}), flush=True)
+        server.call("misbehave", {{"how": "sleep"}})
     """
     owner = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT
     )
     assert owner.stdout is not None
-    servers = [int(word) for word in owner.stdout.readline().split()]
+    server = int(owner.stdout.readline())
     owner.stdout.close()
-    assert len(servers) == 2
-    if end is not None:
-        owner.send_signal(end)
+    assert not is_gone(server)
+    owner.send_signal(end)
     owner.wait(timeout=60)
-    wait_until(lambda: all(is_gone(server) for server in servers))
+    wait_until(lambda: is_gone(server))
 
 
 # stages
@@ -293,8 +293,8 @@ def config_of(**more: Any) -> RunConfig:
     return RunConfig.model_validate(
         {
             "domain": {"train": ["mcp.parcels"], "mcp": {"parcels": {**SETTINGS, **more}}},
-            "explore": {"num_train": 24, "num_test": 8},
-            "synthesize": {"num_train": 12, "num_test": 4},
+            "explore": {"num_train": 16, "num_test": 8},
+            "synthesize": {"num_train": 8, "num_test": 4},
             "evaluate": {"domains": []},
         }
     )
@@ -316,7 +316,7 @@ def test_with_wishes_the_chain_explores_proves_tasks_of_every_intent_and_plays_t
     tasks = list(read_records(folders["synthesize"] / "tasks.jsonl", Task))
     assert {task.intent.value for task in tasks} == {"general", "ambiguous", "changing", "infeasible"}
     rollouts = list(read_records(folders["rollout"] / "rollouts.jsonl", Rollout))
-    assert len(rollouts) == 12 and all(one.reward.value == 1.0 for one in rollouts)
+    assert len(rollouts) == 8 and all(one.reward.value == 1.0 for one in rollouts)
     examples = list(read_records(folders["filter"] / "examples.jsonl", Example))
     assert examples and '"move_parcel"' in examples[0].tools
 
