@@ -158,8 +158,10 @@ class UserAction(Record):
 
     call: ToolCall
     """The call, made by ``user``."""
+    writes: bool
+    """True when it changes something: a change of mind then comes in its place."""
     asked_by: tuple[str, ...]
-    """Lower-case phrases; a message that holds one asks for this."""
+    """Lower-case phrases; a message that asks, and does so with one of them, asks for this."""
     answer: str
     """What the caller says after it; names the fields of the result, or ``{result}`` where it is text."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from t2t.records import ToolCall
+from t2t.records import Arguments, ToolCall
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,10 @@ class Rule:
     """Why not, as an agent would tell the caller: "another member is waiting for this book"."""
     cues: tuple[str, ...]
     """Lower-case words; an honest refusal holds at least one of them."""
+    avoidable: bool = False
+    """True for an order of steps ("look first"): it can be kept for every wish, so it makes none infeasible."""
+    first: Callable[[RuleContext], tuple[str, Arguments]] | None = None
+    """For an avoidable clause: the read that a call that breaks it waits for, by tool name and arguments."""
 
 
 def broken_rules(rules: Sequence[Rule], context: RuleContext) -> list[Rule]:

@@ -8,7 +8,7 @@ it is clear when one candidate fits what is revealed, ambiguous when several do.
 
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from t2t.records import Arguments, Split
@@ -64,7 +64,9 @@ class Wish:
 class Instruction:
     """How an agent has the caller use one of the caller's own tools.
 
-    Every parameter of such a tool is a `Literal`, so that all the caller can do is known beforehand.
+    Every parameter of such a tool is a `Literal` or of a kind that the caller brings (`Callers.knows`), so
+    that all the caller can do is known beforehand. What a read of theirs shows counts as told by them: each
+    field of its result tells the slot of its name.
     """
 
     tool: str
@@ -72,9 +74,11 @@ class Instruction:
     say: str
     """How the reference agent asks for it, with the arguments: "Please set the network mode to {mode}."."""
     asked_by: tuple[str, ...]
-    """Lower-case phrases with the arguments; a message that holds one asks for it."""
+    """Lower-case phrases with the arguments, each with its verb: "set the network mode to {mode}"."""
     answers: Mapping[Split, tuple[str, ...]]
     """What the caller says after it; names the result's fields, or ``{result}`` where it is text."""
+    verbs: Mapping[str, str] = field(default_factory=dict[str, str])
+    """A verb that stands for an argument of a phrase, ``{verb}``: {"on": "enable", "off": "disable"}."""
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,9 @@ async def play(
         if not new:
             turn = user.answer(reply.message.content)
             if turn.actions:
-                made = _do(environment, turn.actions, len(messages))
+                made, clauses = _do(environment, turn.actions, len(messages))
                 messages.extend(made)
+                broken.extend(clauses)
                 turn = user.tell_results(turn.actions, [message.result for message in made if message.result])
             confirmed = confirmed or turn.agrees
             new.append(Message(role="user", content=turn.text))
@@ -107,13 +108,15 @@ async def play(
     )
 
 
-def _do(environment: Environment, actions: Sequence[UserAction], number: int) -> list[Message]:
-    """What the caller does with tools of their own: the calls and their results."""
+def _do(environment: Environment, actions: Sequence[UserAction], number: int) -> tuple[list[Message], list[str]]:
+    """What the caller does with tools of their own: the calls and their results, and the clauses that asking broke."""
     calls = tuple(
         action.call.model_copy(update={"id": f"user_{number}_{place}"}) for place, action in enumerate(actions)
     )
     made = [Message(role="user", content="", tool_calls=calls)]
+    broken: list[str] = []
     for call in calls:
-        result, _ = environment.answer(call)
+        result, rules = environment.answer(call)
+        broken.extend(rule.clause for rule in rules)
         made.append(Message(role="tool", content=result.content, result=result))
-    return made
+    return made, broken

@@ -6,7 +6,7 @@ situation. It takes the first statement that is no question and announces nothin
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -22,6 +22,15 @@ _ANNOUNCEMENT = re.compile(r"\b(let me|one moment|just a moment|i will|i'll|i am
 _DENIAL = re.compile(r"\b(sorry|cannot|can't|unable|not able|not possible|not allowed)\b")
 _MORE = re.compile(r"\b(anything else|something else|else i can|further (?:help|assist)|other (?:question|request))")
 _HELP = re.compile(r"\b(how (?:can|may) i (?:help|assist)|what can i do|what would you like|how i can (?:help|assist))")
+_ASKS = re.compile(
+    r"\b(please|could you|can you|would you|(?:need|like|want|ask) you to|you (?:should|need to|have to|must|can)|"
+    r"try|let's|make sure|go to|now|then|next|first|and)\b"
+)
+_ASKS_NOT = re.compile(
+    r"n't\b|\b(not|cannot|never|no need|without|instead of|rather than|did you|have you|do you|(?:if|when|once) you|"
+    r"(?:like|want) me|shall i|should i|i will|i'll|i can|we will|already)\b"
+)
+_CLAUSE_END = re.compile(r"[.!?;:,\n]|\bbut\b")
 
 _AGREEMENTS = ("Yes, please.", "Yes.", "Yes, go ahead.", "Yes, that is right.")
 _GOODBYES = ("Thank you, goodbye.", "Okay, thanks. Bye.", "Thanks, that is all.", "All right, thank you. Bye.")
@@ -58,12 +67,13 @@ class ScriptedUser:
 
     def answer(self, text: str) -> UserTurn:
         """Answer one message of the agent that was meant for the caller."""
-        said = text.lower()
+        said = text.lower().replace("’", "'")
         question = "?" in said or bool(_REQUEST.search(said))
+        if actions := self._asked_actions(said):
+            changed = self._change() if any(action.writes for action in actions) else None
+            return changed or UserTurn("", actions=actions)
         if _PROPOSAL.search(said):
             return self._change() or UserTurn(self._rng.choice(_AGREEMENTS), agrees=True)
-        if actions := self._asked_actions(said):
-            return self._change() or UserTurn("", actions=actions)
         if question:
             asked = [fact for fact in self._facts if any(word in said for word in fact.asked_by)]
             if asked:
@@ -85,7 +95,7 @@ class ScriptedUser:
         """What a message asks the caller to do, in the order it is asked."""
         asked: list[tuple[int, UserAction]] = []
         for action in self._scenario.actions:
-            places = [place for phrase in action.asked_by if (place := said.find(phrase)) >= 0]
+            places = [place for phrase in action.asked_by for place in _asked_places(said, phrase)]
             if places:
                 asked.append((min(places), action))
         return tuple(action for _, action in sorted(asked, key=lambda item: item[0]))
@@ -106,6 +116,14 @@ class ScriptedUser:
         if self._puzzled > _PATIENCE:
             return UserTurn("I give up. Goodbye.", done=True)
         return UserTurn(text, agrees=agrees)
+
+
+def _asked_places(said: str, phrase: str) -> Iterator[int]:
+    """Where `said` asks with `phrase`: as a command or a request, not in a denial, an offer or a condition."""
+    for found in re.finditer(rf"\b{re.escape(phrase)}\b", said):
+        lead = _CLAUSE_END.split(said[: found.start()])[-1].strip()
+        if not lead or (_ASKS.search(lead) and not _ASKS_NOT.search(lead)):
+            yield found.start()
 
 
 def _tell_result(action: UserAction, result: ToolResult) -> str:

@@ -7,16 +7,16 @@ later calls do not need are dropped, and what stays is replayed before it is yie
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import JsonValue
 
 from t2t.domain.domain import Domain
 from t2t.domain.environment import Environment
-from t2t.domain.rule import Rule
+from t2t.domain.rule import Rule, RuleContext
 from t2t.domain.tool import KindedValue, Tool, harvest
 from t2t.errors import ConfigError, ToolError
 from t2t.records import Arguments, Blocked, DataSpec, Step, ToolCall, Trajectory
@@ -35,6 +35,15 @@ class Coverage:
     """Blocked trajectories by tool and clause."""
     dropped: Counter[str] = field(default_factory=Counter[str])
     """Walks that came to nothing, by reason."""
+
+
+class _Wait(NamedTuple):
+    """A read that must be made before another call may be."""
+
+    clause: str
+    """What forbids the other call even then, or empty."""
+    tool: str
+    arguments: Arguments
 
 
 class _Pool:
@@ -101,7 +110,7 @@ def replays(domain: Domain, trajectory: Trajectory) -> bool:
         if done.broken or done.content != step.content:
             return False
     blocked = trajectory.blocked
-    return blocked is None or blocked.clause in [rule.clause for rule in environment.breaks(blocked.call)]
+    return blocked is None or [blocked.clause] == [rule.clause for rule in environment.breaks(blocked.call)]
 
 
 def _walk(
@@ -117,9 +126,12 @@ def _walk(
 
     def take(tool: Tool, arguments: Arguments) -> bool:
         call = _call(domain, f"call_{len(steps) + 1}", tool.name, arguments)
+        before = environment.state_hash() if tool.writes else ""
         try:
             executed = environment.run(call)
         except ToolError:
+            return False
+        if tool.writes and environment.state_hash() == before:
             return False
         pool.add(len(steps), tool.harvest(executed.value))
         steps.append(Step(call=call, content=executed.content, writes=tool.writes))
@@ -141,7 +153,7 @@ def _walk(
         if goal.name == identity.tool and last and not reached:
             coverage.goals[goal.name] += 1
             return _reduce(domain, data, knowledge, caller, steps, {steps[0].call.id}, None)
-        allowed, forbidden = _in_reach(environment, goal, caller, pool, rng)
+        allowed, forbidden, waiting = _in_reach(environment, goal, caller, pool, rng, blocked and last)
         if blocked and last and forbidden:
             rule, arguments = min(forbidden, key=lambda found: coverage.clauses[(goal.name, found[0].clause)])
             coverage.clauses[(goal.name, rule.clause)] += 1
@@ -156,6 +168,10 @@ def _walk(
                 return _reduce(domain, data, knowledge, caller, steps, reached, None)
             goals_left -= 1
             goal = _choose_goal(domain, rng, blocked, last=goals_left == 1, coverage=coverage)
+        elif waiting:
+            wait = min(waiting, key=lambda found: coverage.clauses[(goal.name, found.clause)])
+            if not take(domain.tool_by_name[wait.tool], wait.arguments):
+                break
         elif not _take_some_read(domain, environment, pool, rng, done, take):
             break
     coverage.dropped["goal out of reach"] += 1
@@ -163,24 +179,36 @@ def _walk(
 
 
 def _in_reach(
-    environment: Environment, goal: Tool, caller: str, pool: _Pool, rng: random.Random
-) -> tuple[list[Arguments], list[tuple[Rule, Arguments]]]:
-    """Calls of `goal` that the caller could mean and the walk can make: those allowed, and those one rule forbids."""
+    environment: Environment, goal: Tool, caller: str, pool: _Pool, rng: random.Random, blocked: bool
+) -> tuple[list[Arguments], list[tuple[Rule, Arguments]], list[_Wait]]:
+    """Calls of `goal` that the caller could mean and the walk can make.
+
+    Returns:
+        Those allowed; those that one rule forbids; and the reads that others wait for before they are allowed or,
+        if `blocked`, before one rule alone forbids them.
+    """
     options = list(environment.domain.wish_by_tool[goal.name].candidates(environment.db, caller))
     rng.shuffle(options)
     allowed: list[Arguments] = []
     forbidden: list[tuple[Rule, Arguments]] = []
+    waiting: list[_Wait] = []
     for candidate in options:
         if not _reaches(goal, pool, candidate.arguments):
             continue
-        broken = environment.breaks(_call(environment.domain, "probe", goal.name, candidate.arguments))
+        call = _call(environment.domain, "probe", goal.name, candidate.arguments)
+        broken = environment.breaks(call)
+        final = [rule for rule in broken if not rule.avoidable]
+        first = next((rule.first for rule in broken if rule.first), None)
         if not broken:
             allowed.append(candidate.arguments)
-        elif len(broken) == 1 and goal.writes:
+        elif first and len(final) == blocked:
+            read = first(RuleContext(environment.db, call, tuple(environment.past), None))
+            waiting.append(_Wait(final[0].clause if final else "", *read))
+        elif len(broken) == 1 and goal.writes and not broken[0].avoidable:
             forbidden.append((broken[0], candidate.arguments))
         if len(allowed) + len(forbidden) >= _TRIES_PER_STEP:
             break
-    return allowed, forbidden
+    return allowed, forbidden, waiting
 
 
 def _reaches(goal: Tool, pool: _Pool, arguments: Arguments) -> bool:
@@ -201,7 +229,8 @@ def _choose_goal(domain: Domain, rng: random.Random, blocked: bool, *, last: boo
         seen: Counter[str] = Counter()
         for (name, _), count in coverage.clauses.items():
             seen[name] += count
-        forbids = {name: sum(name in rule.tools for rule in domain.rules) for name in names}
+        rules = [rule for rule in domain.rules if not rule.avoidable]
+        forbids = {name: sum(name in rule.tools for rule in rules) for name in names}
         weights = [forbids[name] / (1 + seen[name]) for name in names]
     else:
         weights = [1.0 / (1 + coverage.goals[name]) for name in names]
@@ -264,18 +293,26 @@ def _reduce(
     goals: set[str],
     blocked: Blocked | None,
 ) -> Trajectory:
-    """Keep the identification, the goals, and one earlier read for each value that they need.
+    """Keep the identification, the goals, one earlier read for each value that they need, and what a rule wants first.
 
     Of several reads that show a value the one about the same thing is kept (it shares an argument
     with the call that needs the value), else the earliest.
     """
+
+    def trajectory(indexes: Container[int]) -> Trajectory:
+        chosen = tuple(step for index, step in enumerate(steps) if index in indexes)
+        return Trajectory(id="", domain=domain.name, data=data, caller=caller, steps=chosen, blocked=blocked)
+
     environment = Environment(domain, data)
     brought = set(harvest(knowledge, type(knowledge)))
     gives: list[set[KindedValue]] = []
     for step in steps:
         value = environment.run(step.call).value
         gives.append(set(domain.tool_by_name[step.call.name].harvest(value)))
+    everything = set(range(len(steps)))
     kept = {0} | {index for index, step in enumerate(steps) if step.call.id in goals}
+    if any(rule.avoidable for rule in domain.rules):
+        kept |= {index for index in everything - kept if not replays(domain, trajectory(everything - {index}))}
     open_calls = [(step.call, index) for index, step in enumerate(steps) if index in kept]
     if blocked:
         open_calls.append((blocked.call, len(steps)))
@@ -290,14 +327,7 @@ def _reduce(
             if source not in kept:
                 kept.add(source)
                 open_calls.append((steps[source].call, source))
-    return Trajectory(
-        id="",
-        domain=domain.name,
-        data=data,
-        caller=caller,
-        steps=tuple(step for index, step in enumerate(steps) if index in kept),
-        blocked=blocked,
-    )
+    return trajectory(kept)
 
 
 def _about(domain: Domain, steps: list[Step], indexes: Sequence[int], needed: set[KindedValue]) -> set[int]:

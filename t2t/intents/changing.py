@@ -47,7 +47,9 @@ def _write(scene: Scene, last: Goal, first: Goal, wording: Split, rng: random.Ra
     if told != before:
         raise Unsuitable("the opening leaves something to ask")
     seen = scene.seen(last.call.id) | set(told.values()) | set(script.told_of_caller.values())
-    if not set(flat(first.candidate.arguments)) <= seen:
+    looked_up = {parameter.name for parameter in scene.domain.tool_by_name[last.call.name].parameters if parameter.kind}
+    needed = {name: value for name, value in first.candidate.arguments.items() if name in looked_up}
+    if last.call.requestor == "assistant" and not set(flat(needed)) <= seen:
         raise Unsuitable("the talk does not show what the first wish needs")
     change = _change(last, first.candidate, told, wording, rng)
     script.propose(first)

@@ -13,6 +13,7 @@ import orjson
 
 from t2t.domain.domain import Domain
 from t2t.domain.environment import Environment
+from t2t.domain.tool import harvest
 from t2t.domain.wish import Candidate, Slot, Wish, fits, named_slots
 from t2t.errors import ToolError
 from t2t.records import Arguments, Fact, Move, Split, ToolCall, Trajectory, UserAction
@@ -93,7 +94,7 @@ class Scene:
                 break
             environment.run(step.call)
         call = goal.call.model_copy(update={"arguments": candidate.arguments})
-        if environment.breaks(call):
+        if any(not rule.avoidable for rule in environment.breaks(call)):
             return None
         try:
             environment.run(call)
@@ -117,6 +118,16 @@ class Scene:
             tool = self.domain.tool_by_name[step.call.name]
             shown |= {str(value) for _, value in tool.harvest(self.values[step.call.id])}
         return shown
+
+    def told_by_reads(self, call_id: str) -> dict[str, str]:
+        """What the caller's own reads before `call_id` showed, by field."""
+        told: dict[str, str] = {}
+        for step in self.trajectory.steps:
+            if step.call.id == call_id:
+                break
+            if step.call.requestor == "user" and not step.writes and step.content.startswith("{"):
+                told |= {name: str(value) for name, value in orjson.loads(step.content).items()}
+        return told
 
 
 def key(candidate: Candidate) -> str:
@@ -192,6 +203,9 @@ class Script:
         Raises:
             Unsuitable: an argument has no source, or a caller would find the question odd.
         """
+        if call.requestor == "user":
+            self.say(self._instruct(call))
+            return
         for value in flat(call.arguments):
             if value in self.scene.seen(call.id) or value in told.values() or value in self.told_of_caller.values():
                 continue
@@ -206,17 +220,16 @@ class Script:
                 raise Unsuitable("an argument has no source in the talk")
             self.say(slot.question)
             told[slot.name] = value
-        if call.requestor == "user":
-            self.say(self._instruct(call))
-        else:
-            self.moves.append(Move(calls=(call,)))
+        self.moves.append(Move(calls=(call,)))
 
     def resolve(self, goal: Goal, told: dict[str, str]) -> None:
-        """Ask until one meaning is left.
+        """Take what the caller's own reads showed, then ask until one meaning is left.
 
         Raises:
             Unsuitable: the caller knows nothing that tells the meanings apart.
         """
+        shown = self.scene.told_by_reads(goal.call.id)
+        told |= {name: value for name, value in goal.candidate.slots.items() if shown.get(name) == value}
         while meanings(goal, told) > 1:
             slot = self._best_question(goal, told)
             self.say(slot.question)
@@ -253,10 +266,13 @@ class Script:
         """All that the caller can do with tools of their own."""
         domain = self.scene.domain
         actions: list[UserAction] = []
+        brought = self._brought() if domain.instructions else {}
         for instruction in domain.instructions:
-            parameters = domain.tool_by_name[instruction.tool].parameters
-            for number, values in enumerate(product(*(parameter.choices for parameter in parameters))):
-                named = dict(zip((parameter.name for parameter in parameters), values, strict=True))
+            tool = domain.tool_by_name[instruction.tool]
+            choices = [parameter.choices or brought[parameter.kind] for parameter in tool.parameters]
+            for number, values in enumerate(product(*choices)):
+                named = dict(zip((parameter.name for parameter in tool.parameters), values, strict=True))
+                verb = next((instruction.verbs[str(value)] for value in values if value in instruction.verbs), "")
                 answer = self.rng.choice(instruction.answers[self.wording])
                 actions.append(
                     UserAction(
@@ -266,7 +282,8 @@ class Script:
                             arguments={**named},
                             requestor="user",
                         ),
-                        asked_by=tuple(phrase.format(**named).lower() for phrase in instruction.asked_by),
+                        writes=tool.writes,
+                        asked_by=tuple(phrase.format(**named, verb=verb).lower() for phrase in instruction.asked_by),
                         answer=answer,
                     )
                 )
@@ -293,6 +310,15 @@ class Script:
             for slot in goal.wish.slots
             if slot.name in slots
         )
+
+    def _brought(self) -> dict[str | None, list[str | int]]:
+        """What the caller brings, by kind."""
+        environment = Environment(self.scene.domain, self.scene.trajectory.data)
+        knowledge = self.scene.domain.callers.knows(environment.db, self.scene.trajectory.caller, self.rng)
+        brought: dict[str | None, list[str | int]] = {}
+        for kind, value in harvest(knowledge, type(knowledge)):
+            brought.setdefault(kind, []).append(value)
+        return brought
 
     def _instruct(self, call: ToolCall) -> str:
         return self.scene.domain.instruction_by_tool[call.name].say.format(**call.arguments)
