@@ -20,7 +20,9 @@ from t2t.records import (
 def join_openings(script: Script, wishes: Sequence[str]) -> str:
     """The introduction and what is wanted, as one message."""
     first, *rest = wishes
-    also = [f"Also, {text[0].lower()}{text[1:]}" if not text.startswith("I ") else f"Also, {text}" for text in rest]
+    also = [
+        f"Also, {text[0].lower()}{text[1:]}" if not text.startswith(("I ", "I'")) else f"Also, {text}" for text in rest
+    ]
     return " ".join(part for part in (script.introduction, first, *also) if part)
 
 

@@ -114,8 +114,8 @@ _OFFSET: dict[Split, int] = {"train": 0, "test": 40_000_000}
 """Keeps the ids and numbers of the splits apart."""
 _ALONE: tuple[tuple[AccountKind, ...], ...] = (
     ("current", "savings"),
-    ("current", "savings"),
     ("current", "current", "savings"),
+    ("current", "deposit", "savings"),
     ("current", "savings", "savings"),
     ("current", "savings", "deposit"),
     ("current", "current", "savings", "deposit"),
@@ -214,7 +214,7 @@ _LOANS: tuple[tuple[LoanKind, ...], ...] = (
 _INSTALMENTS: dict[LoanKind, tuple[int, int]] = {
     "personal loan": (4_000, 14_000),
     "car loan": (9_000, 32_000),
-    "home loan": (90_000, 260_000),
+    "home loan": (60_000, 120_000),
 }
 """Cents of an instalment, lowest and highest."""
 
@@ -338,7 +338,7 @@ class _Bank:
         if kind == "current":
             drawn = rng.random()
             overdraft = rng.choice((0, 20000, 50000, 50000, 100000))
-            if drawn < 0.2:
+            if drawn < 0.25:
                 overdraft = rng.choice((50000, 100000))
                 balance = -rng.randrange(2000, overdraft)
             else:
@@ -390,16 +390,16 @@ class _Bank:
                 self._book(net, "salary", day, salary, employer, to_id=account.id)
         merchants = rng.sample(_MERCHANTS[self.split], 3)
         days: set[int] = set()
-        claims = rng.choice((2, 1, 0, 0, 0, 0))
+        claims = rng.choice((2, 2, 1, 0, 0, 0))
         twice = rng.random() < 0.4
-        for position in range(rng.choice((2, 3, 4, 5))):
+        for position in range(claims + rng.choice((2, 2, 3, 4))):
             day = _free_day(rng, days, rng.choice(_SPANS))
             cents = rng.choice((rng.randrange(450, 9900), rng.randrange(10100, 48000)))
             merchant = rng.choice(merchants)
             claim = rng.choice(CLAIM_REASONS) if position < claims else ""
             row = self._book(net, "card payment", day, cents, merchant, from_id=account.id)
             if claim:
-                self.transactions[row.id] = replace(row, claim=claim, decided=rng.random() < 0.2)
+                self.transactions[row.id] = replace(row, claim=claim, decided=rng.random() < 0.1)
             if twice and position == claims and day - 1 not in days:
                 days.add(day - 1)
                 self._book(net, "card payment", day - 1, cents, merchant, from_id=account.id)
@@ -407,10 +407,11 @@ class _Bank:
             row = self._book(Counter(), "card payment", 0, rng.randrange(450, 9900), merchants[0], from_id=account.id)
             self.transactions[row.id] = replace(row, pending=True)
         if grown_up:
-            for name in rng.sample(_FEES, rng.choice((0, 1, 2, 2))):
+            overdrawn = account.balance_cents < 0
+            for name in _FEES[:1] if overdrawn else rng.sample(_FEES, rng.choice((0, 1, 2, 2))):
                 day = _free_day(rng, days, (3, 57) if rng.random() < 0.7 else (61, 100))
                 self._book(net, "fee", day, rng.randrange(400, 2800, 25), name, from_id=account.id)
-            for cents in rng.choice(((), (), (), (rng.randrange(2600, 4800, 25),), (500, 650), (475, 900))):
+            for cents in rng.choice(((), (), (), (rng.randrange(3200, 4800, 25),), (500, 650), (475, 900))):
                 party = f"{rng.choice(_FEES)}, {_ago(rng.randint(205, 230))}"
                 self._book(net, "fee refund", rng.randint(110, 200), cents, party, to_id=account.id)
         if rng.random() < 0.3:
@@ -447,14 +448,14 @@ class _Bank:
 
     def _lend(self, adult: _Person) -> None:
         rng = self.rng
-        if rng.random() < 0.5:
+        if rng.random() < 0.4:
             return
         for kind in rng.choice(_LOANS):
-            num_left = rng.randint(3, 40)
+            num_left = rng.randint(2, 6) if kind == "home loan" else rng.randint(3, 30)
             instalment = rng.randrange(*_INSTALMENTS[kind])
             loan_id = LoanId(self._id(self.loans, "L"))
             started = rng.randint(20, 170) if rng.random() < 0.25 else rng.randint(200, 1500)
-            missed = rng.randint(1, 2) if rng.random() < 0.25 else 0
+            missed = rng.randint(1, 2) if rng.random() < 0.3 else 0
             owed = round(instalment * num_left * 0.93)
             rate = rng.randrange(290, 990, 10)
             self.loans[loan_id] = Loan(

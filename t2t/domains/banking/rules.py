@@ -490,7 +490,7 @@ RULES = (
         _CREATE | _REPAY,
         _accepted(_not_a_current_account),
         "this is paid from current accounts only",
-        ("current account",),
+        ("current accounts", "a current account", "only be paid from", "only paid from"),
     ),
     Rule(
         "6.3",

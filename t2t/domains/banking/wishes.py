@@ -398,7 +398,7 @@ _PAY = Wish(
             "A payment of ${amount} to {payee}, please, out of my {account}.",
         ),
         "test": (
-            "{payee} is waiting for ${amount}; my {account} should cover it.",
+            "They wait for ${amount} at {payee}; my {account} should cover it.",
             "I have an invoice of ${amount} by {payee} here.",
             "Would you settle ${amount} with {payee}, drawing on the {account_sort}?",
             "There is an invoice on my desk that wants to be settled.",
@@ -580,7 +580,7 @@ _DISPUTE = Wish(
         "test": (
             "My statement shows {merchant} on {day}, and I object to it: {reason}.",
             "I object to something on my card statement.",
-            "{merchant} charged my card and I object, the grounds being: {reason}.",
+            "I was charged by {merchant} and object, the grounds being: {reason}.",
             "The charge of {day} by {merchant} should be looked into.",
             "Kindly look into {merchant}, {day}; you can file it as {reason}.",
         ),
@@ -652,7 +652,7 @@ _CREATE_ORDER = Wish(
             "Every month on day {run_day} I want to send ${amount} to {payee}, please use my {account_sort}.",
         ),
         "test": (
-            "{payee} shall have ${amount} off my {account} each month, always on day {run_day}.",
+            "Let {payee} have ${amount} off my {account} each month, always on day {run_day}.",
             "I keep forgetting a bill that comes each month, so let it run by itself.",
             "Make ${amount} go to {payee} by itself, month after month on day {run_day}, off the {account_sort}.",
             "What {payee} gets from me each month should go by itself.",
@@ -692,7 +692,7 @@ _CHANGE_ORDER = Wish(
             "Set one of my standing orders to ${amount}, please.",
         ),
         "test": (
-            "{payee} gets ${amount} each month from now on, rather than ${old_amount}.",
+            "What {payee} gets each month is ${amount} from now on, rather than ${old_amount}.",
             "What leaves my account by itself each month is no longer the right sum.",
             "What I send to {payee} each month should be ${amount} henceforth.",
             "Henceforth ${amount}, please, for what runs on day {run_day}.",
@@ -725,7 +725,7 @@ _CANCEL_ORDER = Wish(
             "The standing order to {payee} on day {run_day} can be cancelled.",
         ),
         "test": (
-            "{payee} shall get nothing from me each month any longer.",
+            "There is nothing that {payee} shall get from me each month any longer.",
             "Something that runs by itself each month has to end.",
             "Let the ${old_amount} that {payee} gets each month come to an end.",
             "What runs on day {run_day} has to end.",
