@@ -1,4 +1,4 @@
-"""``t2t tau2``: compare the verdicts, import results, play in tau2's runner."""
+"""``t2t tau2``: compare the verdicts, import results, play in tau2's runner, export."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +15,8 @@ write one of
   t2t tau2 verify [domain=NAME,...] [limit=N]
   t2t tau2 run domain=NAME out=FOLDER [split=test] [limit=N] [trials=1] [max_steps=100] [concurrency=8]
                [recipe=NAME] [SETTING=VALUE ...]
-  t2t tau2 import FILE OUT"""
+  t2t tau2 import FILE OUT
+  t2t tau2 export domain=NAME out=FOLDER [tasks=FILE | count=40 split=test size=120 seed=0]"""
 
 
 def run(words: Sequence[str], load_config: Callable[[Sequence[str]], RunConfig]) -> None:
@@ -36,6 +37,10 @@ def run(words: Sequence[str], load_config: Callable[[Sequence[str]], RunConfig])
         _run(rest, load_config)
     elif command == "import":
         _import(rest)
+    elif command == "export":
+        from t2t.interop.tau2.export import export_command
+
+        export_command(rest)
     else:
         raise ConfigError(f"no command 'tau2 {command}'; {_USAGE}" if command else _USAGE)
 
