@@ -22,7 +22,7 @@ from t2t.domain.database import Database
 from t2t.domain.domain import Domain, list_domains, load_domain
 from t2t.domain.environment import Environment
 from t2t.domain.rule import RuleContext
-from t2t.domain.tool import Parameter, Tool, harvest
+from t2t.domain.tool import Parameter, Tool, harvest, to_json
 from t2t.domain.wish import Slot, named_slots
 from t2t.episode.user import ScriptedUser
 from t2t.errors import ConfigError, RunError, ToolError
@@ -43,8 +43,8 @@ from t2t.verify.inspection import Inspection
 from t2t.verify.probe import attempt, describe_crash, hostile_calls, try_call
 from t2t.verify.proof import prove
 
-_CALLERS_READ = 10
-_CANDIDATES_READ = 10
+_CALLERS_READ = 100
+_CANDIDATES_READ = 20
 _REFUSALS_READ = 3_000
 _HOSTILE_CALLS = 300
 _MOST_FINDINGS = 12
@@ -60,7 +60,7 @@ _CLAUSE = re.compile(r"^\W*(\d+(?:\.\d+)+)\b", re.MULTILINE)
 _SNAKE = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+\b")
 _WAY_OUT = re.compile(
     r"\b(only|must|should|needs?|use|ask|name|write|give|choose|pick|try|call|another|other|instead|first|until|or|"
-    r"looks? like|comes? from|at most|at least|between|before|after|expected|may|can|lists?|allowed)\b"
+    r"looks? like|comes? from|its|their|at most|at least|between|before|after|expected|may|can|lists?|allowed)\b"
 )
 _FAR_OUT = (-(10**12), 10**12)
 """Numbers that no argument can sensibly be."""
@@ -306,15 +306,22 @@ def _rules(inspection: Inspection) -> Iterator[str]:
     """Every rule is broken by some call that its tool carries out, and kept by another."""
     domain = inspection.domain
     missing = {rule.clause: {True, False} for rule in domain.rules}
-    for environment, call in inspection.probes():
-        if not any(missing.values()):
-            return
-        open_rules = [rule for rule in domain.rules if call.name in rule.tools and missing[rule.clause]]
-        if not open_rules or not try_call(environment, call).went_through:
-            continue
-        for rule, confirmed in product(open_rules, (None, False)):
-            verdict = rule.breaks(RuleContext(environment.db, call, tuple(environment.past), confirmed))
-            missing[rule.clause].discard(verdict)
+
+    def look(calls: Iterator[tuple[Environment, ToolCall]]) -> None:
+        for environment, call in calls:
+            if not any(missing.values()):
+                return
+            open_rules = [rule for rule in domain.rules if call.name in rule.tools and missing[rule.clause]]
+            if not open_rules or not try_call(environment, call).went_through:
+                continue
+            for rule, confirmed in product(open_rules, (None, False)):
+                verdict = rule.breaks(RuleContext(environment.db, call, tuple(environment.past), confirmed))
+                missing[rule.clause].discard(verdict)
+
+    look(inspection.probes())
+    for rule in domain.rules:
+        if missing[rule.clause]:
+            look(inspection.probes_of(rule.tools))
     for clause, verdicts in missing.items():
         if True in verdicts:
             yield f"no call breaks clause {clause} and goes through; the data hold no such case, or a tool enforces it"
@@ -329,8 +336,10 @@ def _policy(inspection: Inspection) -> Iterator[str]:
     for tool in domain.tool_by_name.values():
         for parameter in tool.parameters:
             known |= {parameter.name, *parameter.choices}
+        if tool.name in inspection.examples:
+            known |= set(_SNAKE.findall(to_json(try_call(*inspection.examples[tool.name]).value)))
     for name in sorted(set(_SNAKE.findall(domain.policy)) - known):
-        yield f"policy.md names {name!r}, which is no tool and no parameter"
+        yield f"policy.md names {name!r}, which is no tool, no parameter and in no result"
 
 
 def _wishes(inspection: Inspection) -> Iterator[str]:
@@ -344,16 +353,18 @@ def _wishes(inspection: Inspection) -> Iterator[str]:
         if name not in domain.tool_by_name or count > 1:
             yield f"{name}: {count} wishes, {'and no tool' if name not in domain.tool_by_name else 'of one tool'}"
     db = domain.open(inspection.data)
-    for caller, wish in product(list(domain.callers.ids(db))[:_CALLERS_READ], domain.wishes):
-        slots = {slot.name for slot in wish.slots}
-        for candidate in islice(wish.candidates(db, caller), _CANDIDATES_READ):
-            if unknown := set(candidate.slots) - slots:
-                yield f"{wish.tool}: a candidate has the slots {sorted(unknown)}, the wish does not"
+    callers = list(domain.callers.ids(db))[:_CALLERS_READ]
+    for wish in domain.wishes:
+        told: set[str] = set()
+        for candidate in (one for caller in callers for one in islice(wish.candidates(db, caller), _CANDIDATES_READ)):
+            told |= candidate.slots.keys()
             try:
                 if wish.tool in domain.tool_by_name:
                     domain.tool_by_name[wish.tool].check(candidate.arguments)
             except ToolError as error:
                 yield f"a candidate of {wish.tool} is no call: {error}"
+        if unused := {slot.name for slot in wish.slots} - told:
+            yield f"{wish.tool}: no candidate has the slots {sorted(unused)}"
 
 
 def _tasks(inspection: Inspection) -> Iterator[str]:
@@ -418,17 +429,20 @@ def _caller_tools(inspection: Inspection) -> Iterator[str]:
 def _wordings(inspection: Inspection) -> Iterator[str]:
     """Wordings for training and testing differ, are enough, and use slots that exist."""
     domain = inspection.domain
-    facts = {slot.name for slot in domain.callers.slots}
+    db = domain.open(inspection.data)
+    callers = list(domain.callers.ids(db))[:_CALLERS_READ]
+    facts = {name for caller in callers for name in domain.callers.facts(db, caller)}
     pools: list[tuple[str, Mapping[Split, tuple[str, ...]], set[str], int, int]] = [
         ("introductions", domain.callers.introductions, facts, 1, 1)
     ]
     for wish in domain.wishes:
-        slots = {slot.name for slot in wish.slots}
+        described = (candidate.slots for caller in callers for candidate in islice(wish.candidates(db, caller), 1))
+        slots = {slot.name for slot in wish.slots}.union(*described)
         pools.append((f"{wish.tool} openings", wish.openings, slots, 4, 2))
         pools.append((f"{wish.tool} changes", wish.changes, slots, 0, 0))
         said = named_slots(wish.proposal) | {name for name in named_slots(wish.report) if not name.isdecimal()}
         if said - slots:
-            yield f"{wish.tool}: proposal or report names {sorted(said - slots)}, which is no slot of the wish"
+            yield f"{wish.tool}: proposal or report names {sorted(said - slots)}, which is no slot of a candidate"
     pools += [(f"answers of slot {slot.name}", slot.answers, {"value"}, 1, 1) for slot in inspection.slots]
     for instruction in domain.instructions:
         for wording in _WORDINGS:

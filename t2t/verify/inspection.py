@@ -4,7 +4,7 @@ They are the steps of walks, and all that callers could mean in several states o
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
@@ -14,15 +14,16 @@ from pydantic import JsonValue
 from t2t.domain.domain import Domain
 from t2t.domain.environment import Environment
 from t2t.domain.tool import Parameter, Tool, harvest
-from t2t.domain.wish import Slot
+from t2t.domain.wish import Slot, Wish
 from t2t.errors import ConfigError, ToolError
 from t2t.explore.program import Coverage, explore
 from t2t.records import Arguments, DataSpec, ToolCall, Trajectory
 from t2t.verify.probe import try_call
 
-_WALKS_PER_WISH = 8
-_LEAST_WALKS = 60
+_WALKS_PER_WISH = 6
+_LEAST_WALKS = 50
 _CALLERS = 6
+_MANY_CALLERS = 100
 _CANDIDATES_PER_WISH = 10
 
 
@@ -36,21 +37,26 @@ class Inspection:
 
     @cached_property
     def walks(self) -> tuple[Trajectory, ...]:
-        """Trajectories towards every wish and clause, as many as there are."""
+        """Trajectories towards wishes and clauses: a few for each wish, and more until every wish is reached."""
         found: list[Trajectory] = []
-        count = max(_LEAST_WALKS, _WALKS_PER_WISH * len(self.domain.wishes)) if self.domain.wishes else 0
+        left = {wish.tool for wish in self.domain.wishes}
+        least = max(_LEAST_WALKS, _WALKS_PER_WISH * len(left))
+        walks = explore(
+            self.domain,
+            self.data,
+            3 * least if left else 0,
+            max_steps=12,
+            blocked_share=0.4,
+            seed=self.data.seed,
+            coverage=Coverage(),
+        )
         with suppress(ConfigError):
-            found.extend(
-                explore(
-                    self.domain,
-                    self.data,
-                    count,
-                    max_steps=12,
-                    blocked_share=0.4,
-                    seed=self.data.seed,
-                    coverage=Coverage(),
-                )
-            )
+            for walk in walks:
+                found.append(walk)
+                if walk.blocked is None:
+                    left.discard(walk.steps[-1].call.name)
+                if len(found) >= least and not left:
+                    break
         return tuple(found)
 
     def calls_of_walks(self) -> Iterator[tuple[Environment, ToolCall]]:
@@ -130,38 +136,67 @@ class Inspection:
                     yield environment, call
                     yield Environment(self.domain, self.data), call
 
+    def probes_of(self, tools: Collection[str]) -> Iterator[tuple[Environment, ToolCall]]:
+        """What a hundred callers of a larger database could mean of some tools, before and after writes by them."""
+        data = self.data.model_copy(update={"size": 4 * self.data.size, "seed": self.data.seed + 2})
+        wishes = [wish for wish in self.domain.wishes if wish.tool in tools]
+        rng = random.Random(f"probes/{sorted(tools)}")
+        for caller in islice(self.domain.callers.ids(self.domain.open(data)), _MANY_CALLERS):
+            known = self._identified(data, caller, rng)
+            for _ in range(3):
+                calls = list(self._meant(known, caller, rng, wishes, 4 * _CANDIDATES_PER_WISH))
+                yield from ((known, call) for call in calls)
+                if not self._write_one_of(known, calls):
+                    break
+
     def _probe_around(
         self, data: DataSpec, caller: str, other: str, rng: random.Random
     ) -> Iterator[tuple[Environment, ToolCall]]:
-        fresh, stranger, known = (Environment(self.domain, data) for _ in range(3))
-        identities = self.domain.callers.identities
-        with suppress(ToolError):
-            stranger.run(self._identification(stranger, other, rng.choice(identities).tool))
-            known.run(self._identification(known, caller, rng.choice(identities).tool))
-        for environment in (fresh, stranger, known):
-            for identity in identities:
+        known = self._identified(data, caller, rng)
+        for environment in (Environment(self.domain, data), self._identified(data, other, rng), known):
+            for identity in self.domain.callers.identities:
                 yield environment, self._identification(environment, caller, identity.tool)
-            for call in self._meant(environment, caller, rng):
+            for call in self._meant(environment, caller, rng, self.domain.wishes):
                 yield environment, call
         for _ in range(3):
-            calls = [call for call in self._meant(known, caller, rng) if self.domain.tool_by_name[call.name].writes]
-            done = next((c for c in calls if not known.breaks(c) and try_call(known, c).went_through), None)
-            if done is None:
+            calls = list(self._meant(known, caller, rng, self.domain.wishes))
+            if not self._write_one_of(known, calls):
                 return
-            known.run(done)
-            for call in (done, *calls, *self._meant(known, caller, rng)):
+            for call in (known.past[-1].call, *calls, *self._meant(known, caller, rng, self.domain.wishes)):
                 yield known, call
+
+    def _write_one_of(self, environment: Environment, calls: Sequence[ToolCall]) -> bool:
+        """Make the first of the calls that is a write, breaks no rule and goes through; False if there is none."""
+        for call in calls:
+            if self.domain.tool_by_name[call.name].writes and not environment.breaks(call):
+                with suppress(ToolError):
+                    environment.run(call)
+                    return True
+        return False
+
+    def _identified(self, data: DataSpec, caller: str, rng: random.Random) -> Environment:
+        environment = Environment(self.domain, data)
+        with suppress(ToolError):
+            environment.run(self._identification(environment, caller, rng.choice(self.domain.callers.identities).tool))
+        return environment
 
     def _identification(self, environment: Environment, caller: str, tool: str) -> ToolCall:
         identity = next(identity for identity in self.domain.callers.identities if identity.tool == tool)
         facts = self.domain.callers.facts(environment.db, caller)
         return self.call(tool, {parameter: facts[name] for parameter, name in identity.parameters.items()})
 
-    def _meant(self, environment: Environment, caller: str, rng: random.Random) -> Iterator[ToolCall]:
-        """Some of all that a caller could mean now, of each wish."""
-        for wish in self.domain.wishes:
+    def _meant(
+        self,
+        environment: Environment,
+        caller: str,
+        rng: random.Random,
+        wishes: Sequence[Wish],
+        count: int = _CANDIDATES_PER_WISH,
+    ) -> Iterator[ToolCall]:
+        """Some of all that a caller could mean now, `count` of each wish."""
+        for wish in wishes:
             options = list(wish.candidates(environment.db, caller))
-            for candidate in rng.sample(options, min(_CANDIDATES_PER_WISH, len(options))):
+            for candidate in rng.sample(options, min(count, len(options))):
                 yield self.call(wish.tool, candidate.arguments)
 
     def call(self, name: str, arguments: Arguments) -> ToolCall:

@@ -289,10 +289,10 @@ DEFECTS: dict[str, tuple[str, str, Callable[[Path], Domain]]] = {
             "move_booking", candidates=changed_candidates(arguments={"booking_id": "B1", "day": "Someday"})
         ),
     ),
-    "a candidate with a slot of its own": (
+    "a slot that no candidate has": (
         "wishes",
         "colour",
-        lambda _: with_wish("move_booking", candidates=changed_candidates(slots={"colour": "red"})),
+        lambda _: with_wish("move_booking", slots=(*MOVE.slots, replace(MOVE.slots[0], name="colour"))),
     ),
     "openings that leave nothing to ask": (
         "tasks",
