@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup weights quickstart check fix test test-fast bench docs clean
+.PHONY: help setup weights quickstart check fix test test-fast test-mcp bench docs clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,10 +29,13 @@ fix: setup  ## Format, and repair what lint can repair
 	$(BIN)/ruff format .
 
 test: setup  ## All tests, with a real vLLM server on the CPU
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not mcp" $(PYTEST_ARGS)
 
 test-fast: setup  ## Tests that need no model server
-	$(BIN)/python -m pytest -m "not vllm and not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not vllm and not slow and not mcp" $(PYTEST_ARGS)
+
+test-mcp: setup  ## Tests against an MCP server of the package index, in build/
+	$(BIN)/python -m pytest -m mcp $(PYTEST_ARGS)
 
 bench: setup  ## Benchmarks of this project's own code
 	$(BIN)/python -m benchmarks

@@ -62,9 +62,10 @@ class Server:
         self._scope: anyio.CancelScope | None = None
         self._client: Future[Client] = Future()
         self._stopping = False
+        self._said = ""
         _running.add(self)
         self._served = asyncio.run_coroutine_threadsafe(self._serve(), _loop())
-        self._served.add_done_callback(self._clean_up)
+        self._served.add_done_callback(self._end)
 
     def list_tools(self) -> Listing:
         """What the server offers.
@@ -124,6 +125,14 @@ class Server:
             raise ToolError(error.message) from None
 
     async def _serve(self) -> None:
+        try:
+            await self._hold_open()
+        finally:
+            self._said = self._last_words()
+            shutil.rmtree(self._home, ignore_errors=True)
+
+    async def _hold_open(self) -> None:
+        """Start the process, say hello, and wait until it is stopped."""
         folder = self._home / "files"
         if self._settings.files:
             await asyncio.to_thread(shutil.copytree, self._settings.files, folder)
@@ -154,15 +163,14 @@ class Server:
         if self._scope is not None:
             self._scope.cancel()
 
-    def _clean_up(self, served: "Future[None]") -> None:
+    def _end(self, served: "Future[None]") -> None:
         if not self._client.done():
             why = f"start_timeout_s={self._settings.start_timeout_s:g} is over"
             if not served.cancelled() and (error := served.exception()) is not None:
                 why = str(error)
             self._client.set_exception(
-                InfraError(f"the server of {self._name} does not start{self._last_words() or f': {why}'}")
+                InfraError(f"the server of {self._name} does not start{self._said or f': {why}'}")
             )
-        shutil.rmtree(self._home, ignore_errors=True)
         _running.discard(self)
 
     def _last_words(self) -> str:

@@ -293,8 +293,8 @@ def config_of(**more: Any) -> RunConfig:
     return RunConfig.model_validate(
         {
             "domain": {"train": ["mcp.parcels"], "mcp": {"parcels": {**SETTINGS, **more}}},
-            "explore": {"num_train": 16, "num_test": 8},
-            "synthesize": {"num_train": 8, "num_test": 4},
+            "explore": {"num_train": 16, "num_test": 0},
+            "synthesize": {"num_train": 8, "num_test": 0},
             "evaluate": {"domains": []},
         }
     )
