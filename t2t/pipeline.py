@@ -133,6 +133,7 @@ def run(config: RunConfig) -> None:
             log.info("%-10s %s (%s)", stage.name, found[stage.name].folder, state)
         return
     chosen = [stage for stage in STAGES if not config.stages or stage.name in config.stages]
+    _check_surroundings(config, [stage for stage in chosen if not found[stage.name].complete])
     if os.environ.get("RANK", "0") != "0":
         _train_beside_main(config, chosen, found)
         return
@@ -231,6 +232,21 @@ def _make_apart(config: RunConfig, stage: Stage, found: dict[str, Artifact]) -> 
     file.unlink(missing_ok=True)
     if code:
         raise SystemExit(code if code in (1, 2) else 1)
+
+
+def _check_surroundings(config: RunConfig, owed: Sequence[Stage]) -> None:
+    """Find out now what would otherwise stop a later stage."""
+    folder = Path(config.paths.runs)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"paths.runs={folder} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"paths.runs={folder} cannot be written to")
+    if any(stage.name in ("baseline", "train", "evaluate") for stage in owed):
+        from t2t.models.checkpoint import find_checkpoint
+
+        find_checkpoint(config.model.source)
 
 
 def _clean_environment() -> dict[str, str]:
