@@ -34,6 +34,8 @@ def write(scene: Scene, wording: Split, rng: random.Random) -> Task:
         raise Unsuitable("no other meaning leads elsewhere")
     for step in scene.trajectory.steps:
         if step.call.id != goal.call.id:
+            if scene.looks_at(goal, step.call):
+                script.resolve(goal, told)
             script.read(step.call, told, goal)
     asked = len(script.moves)
     script.resolve(goal, told)

@@ -9,7 +9,7 @@ import random
 from t2t.domain.wish import Candidate, named_slots
 from t2t.intents.assemble import assemble, join_openings
 from t2t.intents.scene import Goal, Scene, Script, Unsuitable, flat, key, meanings, pick_opening, revealed
-from t2t.records import Change, Intent, Split, Task
+from t2t.records import Change, Intent, Split, Task, ToolCall
 
 _FIRST_WISHES_TRIED = 12
 
@@ -41,9 +41,12 @@ def _write(scene: Scene, last: Goal, first: Goal, wording: Split, rng: random.Ra
     template = pick_opening(first, wording, rng, clear=True)
     told = revealed(template, first.candidate.slots)
     before = dict(told)
+    later: list[ToolCall] = []
     for step in scene.trajectory.steps:
+        look = _look_at_first(step.call, last, first) if scene.looks_at(last, step.call) else step.call
         if step.call.id != last.call.id:
-            script.read(step.call, told, first)
+            script.read(look, told, first)
+            later += [step.call] if look != step.call else []
     if told != before:
         raise Unsuitable("the opening leaves something to ask")
     seen = scene.seen(last.call.id) | set(told.values()) | set(script.told_of_caller.values())
@@ -53,6 +56,8 @@ def _write(scene: Scene, last: Goal, first: Goal, wording: Split, rng: random.Ra
         raise Unsuitable("the talk does not show what the first wish needs")
     change = _change(last, first.candidate, told, wording, rng)
     script.propose(first)
+    for call in later:
+        script.read(call, told, last)
     script.propose(last)
     script.act(last, last.call, last.tell)
     text = change.format(**last.candidate.slots)
@@ -72,6 +77,17 @@ def _write(scene: Scene, last: Goal, first: Goal, wording: Split, rng: random.Ra
             ),
         ),
     )
+
+
+def _look_at_first(call: ToolCall, last: Goal, first: Goal) -> ToolCall:
+    """A look at what the last wish is about, turned to the first."""
+    arguments = {
+        name: first.candidate.arguments.get(name, value) if value == last.call.arguments.get(name) else value
+        for name, value in call.arguments.items()
+    }
+    if arguments == call.arguments:
+        return call
+    return call.model_copy(update={"id": f"{call.id}_first", "arguments": arguments})
 
 
 def _change(last: Goal, first: Candidate, told: dict[str, str], wording: Split, rng: random.Random) -> str:

@@ -35,6 +35,8 @@ def write(scene: Scene, wording: Split, rng: random.Random) -> Task:
         goal = scene.goals.get(step.call.id)
         if goal is None or not goal.writes:
             owner = goal or scene.served(step.call.id)
+            if not feasible and scene.looks_at(refused, step.call):
+                script.resolve(refused, told[refused.call.id])
             script.read(step.call, told[owner.call.id], owner)
             if goal is not None:
                 script.report(goal, goal.tell)

@@ -119,15 +119,16 @@ class Scene:
             shown |= {str(value) for _, value in tool.harvest(self.values[step.call.id])}
         return shown
 
-    def told_by_reads(self, call_id: str) -> dict[str, str]:
-        """What the caller's own reads before `call_id` showed, by field."""
-        told: dict[str, str] = {}
-        for step in self.trajectory.steps:
-            if step.call.id == call_id:
-                break
-            if step.call.requestor == "user" and not step.writes and step.content.startswith("{"):
-                told |= {name: str(value) for name, value in orjson.loads(step.content).items()}
-        return told
+    def fields_of(self, call_id: str) -> dict[str, str]:
+        """What a call showed, by field of its result."""
+        content = next(step.content for step in self.trajectory.steps if step.call.id == call_id)
+        return {name: str(value) for name, value in orjson.loads(content).items()} if content.startswith("{") else {}
+
+    def looks_at(self, goal: Goal, call: ToolCall) -> bool:
+        """True when the agent's `call` is a look at what the goal is about, and a rule wants such a look first."""
+        wanted = any(rule.first and goal.call.name in rule.tools for rule in self.domain.rules)
+        about = set(flat(call.arguments)) & set(flat(goal.call.arguments))
+        return wanted and bool(about) and call.requestor == "assistant"
 
 
 def key(candidate: Candidate) -> str:
@@ -190,7 +191,8 @@ class Script:
         template = rng.choice(_introductions(scene, wording))
         self.introduction = template.format(**self.caller_facts)
         self.told_of_caller = revealed(template, self.caller_facts)
-        self.answers: dict[str, str] = {}
+        self.shown: dict[str, str] = {}
+        """What the caller's own reads have shown, by field."""
 
     def say(self, text: str) -> None:
         """Speak to the caller."""
@@ -205,6 +207,7 @@ class Script:
         """
         if call.requestor == "user":
             self.say(self._instruct(call))
+            self.shown |= self.scene.fields_of(call.id)
             return
         for value in flat(call.arguments):
             if value in self.scene.seen(call.id) or value in told.values() or value in self.told_of_caller.values():
@@ -228,8 +231,7 @@ class Script:
         Raises:
             Unsuitable: the caller knows nothing that tells the meanings apart.
         """
-        shown = self.scene.told_by_reads(goal.call.id)
-        told |= {name: value for name, value in goal.candidate.slots.items() if shown.get(name) == value}
+        told |= {name: value for name, value in goal.candidate.slots.items() if self.shown.get(name) == value}
         while meanings(goal, told) > 1:
             slot = self._best_question(goal, told)
             self.say(slot.question)
