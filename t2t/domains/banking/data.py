@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from typing import Literal
 
 from t2t.domain.database import Base
@@ -219,7 +220,9 @@ _INSTALMENTS: dict[LoanKind, tuple[int, int]] = {
 """Cents of an instalment, lowest and highest."""
 
 
+@cache
 def _ago(days: int) -> str:
+    """ISO date of so many days ago; one string for all rows of a day."""
     return (TODAY - timedelta(days=days)).isoformat()
 
 
