@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 WEIGHTS = "weights/smollm2-135m-instruct"
-RUNS = (("training.py", WEIGHTS, "--rows", "4", "--repeats", "3"),)
+RUNS = (("training.py", WEIGHTS, "--rows", "4", "--repeats", "3"), ("fuzz.py",))
 
 for name, *arguments in RUNS:
     print(f"== {name}", flush=True)

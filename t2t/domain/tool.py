@@ -7,7 +7,7 @@ exploration feeds it values of the same kind that other tools returned.
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, NewType, Union, cast, get_args, get_origin, get_type_hints
@@ -109,15 +109,14 @@ def tool(*, writes: bool) -> Callable[[Callable[..., Any]], Tool]:
         if "return" not in hints:
             raise TypeError(f"{function.__name__}: the result needs a type")
         name, returns = function.__name__, hints["return"]
-        model = create_model(name, __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **shape)
-        known = ", ".join(p.name for p in parameters) or "none"
+        model = create_model(name, __config__=ConfigDict(strict=True, allow_inf_nan=False), **shape)
 
         def check(arguments: Mapping[str, JsonValue]) -> dict[str, Any]:
-            _require_json(name, arguments)
+            _require_keepable(name, arguments, shape)
             try:
                 checked = model.model_validate(dict(arguments))
             except ValidationError as error:
-                raise ToolError(f"{name}: {_explain(error, known)}") from None
+                raise ToolError(f"{name}: {_explain(error)}") from None
             return {field: getattr(checked, field) for field in model.model_fields}
 
         return Tool(
@@ -174,13 +173,10 @@ def external_tool(
         )
         for key, schema in properties.items()
     )
-    known = ", ".join(properties) or "none"
 
     def check(arguments: Mapping[str, JsonValue]) -> dict[str, Any]:
-        _require_json(name, arguments)
+        _require_keepable(name, arguments, properties)
         given = dict(arguments)
-        if unknown := [key for key in given if key not in properties]:
-            raise ToolError(f"{name}: unknown argument {unknown[0]!r}; arguments are: {known}")
         for error in validator.iter_errors(given):
             where = ".".join(str(part) for part in error.absolute_path)
             raise ToolError(f"{name}: {f'argument {where!r}: ' if where else ''}{error.message}")
@@ -265,22 +261,23 @@ def _json_type(annotation: Any) -> dict[str, JsonValue]:
     return {"type": names[annotation]}
 
 
-def _require_json(tool_name: str, arguments: Mapping[str, JsonValue]) -> None:
-    """Refuse what would not survive a record: integers over 64 bits, halves of characters, bottomless nesting."""
+def _require_keepable(tool_name: str, arguments: Mapping[str, JsonValue], known: Collection[str]) -> None:
+    """Refuse unknown arguments, and what no record can hold: integers over 64 bits, half characters, deep nesting."""
+    unknown = next((name for name in arguments if name not in known), None)
+    if unknown is not None:
+        raise ToolError(f"{tool_name}: unknown argument {unknown!r}; arguments are: {', '.join(known) or 'none'}")
     try:
         orjson.dumps(arguments)
     except orjson.JSONEncodeError as error:
-        raise ToolError(f"{tool_name}: the arguments are no JSON that can be kept: {error}".lower()) from None
+        raise ToolError(f"{tool_name}: the arguments are no JSON that can be kept: {str(error).lower()}") from None
 
 
-def _explain(error: ValidationError, known: str) -> str:
+def _explain(error: ValidationError) -> str:
     parts: list[str] = []
     for item in error.errors(include_url=False, include_context=False, include_input=False)[:3]:
         where = ".".join(str(part) for part in item["loc"])
         if item["type"] == "missing":
             parts.append(f"argument {where!r} is missing")
-        elif item["type"] == "extra_forbidden":
-            parts.append(f"unknown argument {where!r}; arguments are: {known}")
         else:
             parts.append(f"argument {where!r}: {item['msg'][0].lower()}{item['msg'][1:]}")
     return "; ".join(parts)
