@@ -31,7 +31,8 @@ commands:
   {stages}
               run one stage
   report      print the report of a run
-  domains     list the domains; `domains check NAME` holds one against the contract
+  domains     list the domains; `domains check NAME` holds one against the contract,
+              `domains show NAME` lists its tools
   tau2        tau2's tasks and runner: `tau2 verify`, `tau2 run`, `tau2 import`, `tau2 export`
   doctor      say what is installed and what is missing
 
@@ -244,8 +245,14 @@ def _domains(words: Sequence[str]) -> None:
 
         contract.run(words[1:])
         return
+    if len(words) > 1 and words[0] == "show":
+        for tool in load_domain(words[1], load_config(words[2:]).domain.mcp).tools:
+            sys.stdout.write(
+                f"{tool.name:28} {'writes' if tool.writes else 'reads':7} {tool.description.splitlines()[0]}\n"
+            )
+        return
     if words:
-        raise ConfigError(f"t2t domains {words[0]!r}: write `t2t domains` or `t2t domains check NAME`")
+        raise ConfigError(f"t2t domains {words[0]!r}: write `t2t domains`, or `check NAME` or `show NAME` after it")
     for name in list_domains():
         domain = load_domain(name)
         sys.stdout.write(f"{name:12} {len(domain.tools):3} tools {len(domain.rules):3} rules\n")

@@ -1,5 +1,6 @@
 """Explore: walk the tools of every domain, for training and for evaluation. Writes ``trajectories.jsonl``."""
 
+import logging
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -12,6 +13,8 @@ from t2t.log import Progress
 from t2t.records import DataSpec, Split
 from t2t.stages.stage import StageContext
 from t2t.store import Writer
+
+log = logging.getLogger(__name__)
 
 
 class Part(NamedTuple):
@@ -34,7 +37,10 @@ def parts(config: RunConfig) -> list[Part]:
     for name in (*config.domain.train, *config.evaluate.domains):
         domain = load_domain(name, config.domain.mcp)
         if not domain.wishes and not domain.given_tasks:
-            raise ConfigError(f"domain {name!r} has no wishes to synthesize tasks from, and brings no tasks")
+            raise ConfigError(
+                f"domain {name!r} has no wishes to synthesize tasks from and brings no tasks; "
+                "an MCP server gets them by its settings wishes and tasks"
+            )
         if name in config.domain.train:
             found.append(Part(name, "train", config.explore.num_train if domain.wishes else 0))
         found.append(Part(name, "test", config.explore.num_test if domain.wishes else 0))
@@ -49,10 +55,14 @@ def run(context: StageContext) -> dict[str, JsonValue]:
     file.unlink(missing_ok=True)
     with Writer(file) as writer:
         for part in parts(config):
+            domain = load_domain(part.domain, config.domain.mcp)
+            if not domain.wishes:
+                log.info("explore %s: no wishes, so nothing is synthesized; it brings its tasks", part.domain)
+                continue
             coverage = Coverage()
             progress = Progress(f"explore {part.domain} ({part.split})", part.num_trajectories, "trajectories")
             for trajectory in explore(
-                load_domain(part.domain, config.domain.mcp),
+                domain,
                 DataSpec(seed=config.seed, size=config.domain.size, split=part.split),
                 part.num_trajectories,
                 max_steps=config.explore.max_steps,

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from t2t.cli import load_config
+from t2t.cli import load_config, main
 from t2t.config import EvaluateConfig, McpConfig, RunConfig
 from t2t.domain.domain import Domain, load_domain
 from t2t.domain.environment import Environment
@@ -25,7 +25,7 @@ from t2t.interop.mcp.state import McpState, Pool
 from t2t.records import DataSpec, Example, Rollout, Task, ToolCall, Trajectory
 from t2t.stages import explore, filter, rollout, synthesize
 from t2t.stages.stage import StageContext
-from t2t.stages.talks import idle_sessions, play_all
+from t2t.stages.talks import idle_sessions, play_all, reference_sessions
 from t2t.store import Writer, read_records
 
 ROOT = Path(__file__).parents[3]
@@ -208,16 +208,20 @@ def test_results_that_depend_on_time_are_noticed_when_they_are_replayed(domain: 
         run(environment, "who")
 
 
-def test_without_a_reset_tool_every_environment_has_a_process_of_its_own_that_ends_with_it():
-    domain = parcels(reset="", hidden=("dump", "restart"), atomic=True)
-    environment = Environment(domain, TRAIN)
-    first = int(run(environment, "who"))
+def test_without_a_reset_tool_a_state_has_a_process_of_its_own_that_ends_with_it():
+    state = open_state(reset="", atomic=True)
+    first = int(state.call("who", {}))
     with pytest.raises(ToolError, match="no locker"):
-        move(environment, "P0", "moon")
-    assert int(run(environment, "who")) == first, "a refused call of an atomic server leaves nothing to undo"
-    environment = Environment(domain, TRAIN)
-    assert int(run(environment, "who")) != first
+        state.call("move_parcel", {"parcel_id": "P0", "locker": "moon"})
+    state.rollback(0)
+    assert int(state.call("who", {})) == first, "a refused call of an atomic server leaves nothing to undo"
+    state.call("move_parcel", {"parcel_id": "P0", "locker": "market"})
+    state.rollback(0)
+    second = int(state.call("who", {}))
+    assert second != first
     wait_until(lambda: is_gone(first))
+    del state
+    wait_until(lambda: is_gone(second))
 
 
 # failures
@@ -231,6 +235,17 @@ def test_a_call_that_ends_every_server_is_a_fault_of_the_infrastructure(domain: 
         run(environment, "misbehave", how="exit")
     assert environment.state_hash() == before
     assert "P0" in environment.db.call("dump", {})
+
+
+def test_a_talk_that_no_server_survives_is_owed(domain: Domain, tmp_path: Path):
+    task = write_task(domain)
+    moves = ({"calls": [{"id": "1", "name": "misbehave", "arguments": {"how": "exit"}}]},)
+    expectation = {**task.expectation.model_dump(), "moves": moves}
+    task = Task.model_validate({**task.model_dump(), "expectation": expectation})
+    with Writer(tmp_path / "rollouts.jsonl") as writer, pytest.raises(RunError, match="from 0 finished talks"):
+        servers = config_of().domain.mcp
+        play_all([task], "reference", reference_sessions, EvaluateConfig(), servers, writer, "evaluate")
+    assert not writer.ids
 
 
 def test_a_call_over_the_time_limit_is_a_fault_of_the_infrastructure():
@@ -330,8 +345,9 @@ def test_without_wishes_the_tasks_of_a_file_are_proved_and_played(
     )
     file = tmp_path / "tasks.jsonl"
     file.write_text("\n".join(one.model_dump_json() for one in (task, hopeless)))
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         folders = run_stages(config_of(tasks=str(file)), tmp_path)
+    assert "explore mcp.parcels: no wishes, so nothing is synthesized" in caplog.text
     assert "task hopeless of mcp.parcels is left out: reference calls do not reach the final state" in caplog.text
     assert list(read_records(folders["synthesize"] / "tasks.jsonl", Task)) == [task]
     assert [one.reward.value for one in read_records(folders["rollout"] / "rollouts.jsonl", Rollout)] == [1.0]
@@ -385,6 +401,14 @@ def test_a_file_of_tasks_that_does_not_read_is_named_with_its_line(tmp_path: Pat
     (tmp_path / "tasks.jsonl").write_text(f"{line}\n")
     with pytest.raises(ConfigError, match=said):
         parcels(tasks=str(tmp_path / "tasks.jsonl"))
+
+
+def test_the_tools_of_a_server_are_shown_with_what_writes(capsys: pytest.CaptureFixture[str]):
+    command = ",".join(f'"{part}"' for part in COMMAND)
+    main(["domains", "show", "mcp.parcels", f"+domain.mcp.parcels.command=[{command}]"])
+    lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    assert ["find_customer", "reads", "Find a customer by e-mail."] in lines
+    assert [words[0] for words in lines if words[1] == "writes"] == ["move_parcel", "add_note", "restart"]
 
 
 def test_a_server_is_named_once_in_the_configuration():
