@@ -4,13 +4,16 @@ BIN := .venv/bin
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup weights quickstart check fix test test-fast test-mcp bench docs clean
+.PHONY: help setup setup-tau2 weights quickstart check fix test test-fast test-mcp test-tau2 bench docs clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## Environment in .venv and model weights in weights/ (about 4 minutes once)
 	@$(PYTHON) scripts/setup.py
+
+setup-tau2: setup  ## Add tau2's domains, tasks, evaluator and runner to .venv
+	@$(BIN)/python -I -m pip install --quiet --no-deps --no-compile -r constraints/tau2.txt
 
 weights: setup  ## Model weights alone (part of setup)
 
@@ -29,13 +32,16 @@ fix: setup  ## Format, and repair what lint can repair
 	$(BIN)/ruff format .
 
 test: setup  ## All tests, with a real vLLM server on the CPU
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not mcp" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not tau2 and not mcp" $(PYTEST_ARGS)
 
 test-fast: setup  ## Tests that need no model server
-	$(BIN)/python -m pytest -m "not vllm and not slow and not mcp" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not vllm and not slow and not tau2 and not mcp" $(PYTEST_ARGS)
 
 test-mcp: setup  ## Tests against an MCP server of the package index, in build/
 	$(BIN)/python -m pytest -m mcp $(PYTEST_ARGS)
+
+test-tau2: setup-tau2  ## Tests against tau2's own tools, evaluator and runner
+	$(BIN)/python -m pytest -m tau2 $(PYTEST_ARGS)
 
 bench: setup  ## Benchmarks of this project's own code
 	$(BIN)/python -m benchmarks

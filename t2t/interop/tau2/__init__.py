@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Literal, cast
 
 from pydantic import JsonValue
@@ -19,7 +18,6 @@ from pydantic import JsonValue
 from t2t.domain.database import State
 from t2t.domain.domain import Domain
 from t2t.domain.tool import KindedValue, Tool, external_tool
-from t2t.domain.wish import Callers
 from t2t.interop.tau2.source import MEMBERS, Side, Source, load_raw_tasks, load_source, version
 from t2t.interop.tau2.state import Start, Tau2State
 from t2t.records import Assertion, DataSpec, Task
@@ -77,7 +75,7 @@ def load_domain(member: str) -> Tau2Domain:
         ConfigError: tau2 has no such domain, or is not installed.
     """
     source = load_source(member)
-    wishes = _load_wishes(member)
+    wishes: Any = importlib.import_module(f"t2t.interop.tau2.wishes.{member}")
     return Tau2Domain(
         name=f"tau2.{member}",
         home=Path(__file__).parent,
@@ -102,20 +100,6 @@ def load_tasks(member: str, split: str = "base") -> list[Task]:
     from t2t.interop.tau2 import tasks
 
     return tasks.load(load_domain(member), split)
-
-
-def _load_wishes(member: str) -> Any:
-    """What callers want, for exploration; without it a domain still plays tau2's own tasks."""
-    name = f"t2t.interop.tau2.wishes.{member}"
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-    nobody = Callers(lambda db: (), lambda db, caller: {}, lambda db, caller, rng: None, (), (), {})
-    return SimpleNamespace(
-        KINDS={}, harvest=lambda name, value: iter(()), RULES=(), CALLERS=nobody, WISHES=(), INSTRUCTIONS=()
-    )
 
 
 def _start(source: Source, data: DataSpec) -> Start:

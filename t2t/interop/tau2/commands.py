@@ -91,14 +91,23 @@ def _report(file: Path, out: Path) -> None:
     """Write a results file's rollouts and say, as JSON, how many there are and how often the verdicts differ."""
     from t2t.interop.tau2.results import read_results
 
-    count = successes = differ = 0
+    count = successes = differ = errors = 0
     with out.open("wb") as lines:
         for rollout, recorded in read_results(file):
+            if rollout is None:
+                errors += 1
+                continue
             lines.write(rollout.model_dump_json().encode() + b"\n")
             count += 1
             successes += rollout.reward.value == 1.0
             differ += recorded is not None and recorded != rollout.reward.value
-    figures = {"num_rollouts": count, "num_successes": successes, "num_disagreements": differ, "file": str(out)}
+    figures = {
+        "num_rollouts": count,
+        "num_successes": successes,
+        "num_disagreements": differ,
+        "num_errors": errors,
+        "file": str(out),
+    }
     sys.stdout.write(orjson.dumps(figures).decode() + "\n")
 
 

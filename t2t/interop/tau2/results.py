@@ -24,16 +24,14 @@ _STOPS = {
 class Imported(NamedTuple):
     """One simulation of a results file."""
 
-    rollout: Rollout
-    """The same as a record, with t2t's verdict."""
+    rollout: Rollout | None
+    """The same as a record, with t2t's verdict; None for one that ended in an error, which says nothing of a model."""
     recorded: float | None
     """The reward that stands in the file."""
 
 
 def read_results(file: Path) -> Iterator[Imported]:
     """Read the simulations of a results file, each replayed and judged by the installed tau2's task.
-
-    Simulations that ended in an error of a service are left out: they say nothing of a model.
 
     Raises:
         ConfigError: the file is none of tau2's, or about a domain or task that the installed tau2 does not have.
@@ -58,6 +56,7 @@ def read_results(file: Path) -> Iterator[Imported]:
         if run.task_id not in places:
             raise ConfigError(f"{file}: the installed tau2 has no task {run.task_id!r} in {member}")
         if run.termination_reason.value not in _STOPS:
+            yield Imported(None, None)
             continue
         place = places[run.task_id]
         task = convert(domain, place, raw[place], "train" if run.task_id in train else "test")

@@ -8,6 +8,7 @@ import copy
 import importlib
 import importlib.metadata
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -45,8 +46,9 @@ class Source:
     """Digests of rows of the databases, kept from their first use."""
 
 
+@lru_cache
 def import_tau2(module: str) -> Any:
-    """Import a module of tau2 without its log, without a look at the network by its LiteLLM, and without a ``.env``.
+    """Import a module of tau2 without its log and warnings, without a ``.env``, and without the network for LiteLLM.
 
     Raises:
         ConfigError: tau2 is not installed.
@@ -54,9 +56,10 @@ def import_tau2(module: str) -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("PYTHON_DOTENV_DISABLED", "1")
     try:
-        logger = importlib.import_module("loguru").logger
-        logger.disable("tau2")
-        return importlib.import_module(f"tau2.{module}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module("loguru").logger.disable("tau2")
+            return importlib.import_module(f"tau2.{module}")
     except ModuleNotFoundError as error:
         raise ConfigError(f"tau2 needs the module {error.name!r}; run make setup-tau2") from None
 
@@ -121,6 +124,7 @@ def _settle_telecom(tool_kits: Mapping[Side, type]) -> dict[Side, type]:
     VPN that a phone connects to in a class attribute that a task's set-up breaks for every later task of
     the process; here it is part of the caller's database, which each episode has for itself.
     """
+    pristine_vpn()
     agent_kit: Any = tool_kits["assistant"]
     user_kit: Any = tool_kits["user"]
 
@@ -143,5 +147,5 @@ def _settle_telecom(tool_kits: Mapping[Side, type]) -> dict[Side, type]:
 
 @lru_cache
 def pristine_vpn() -> Any:
-    """The VPN that telecom's phones connect to, as tau2 ships it."""
+    """The VPN that telecom's phones connect to, as tau2 ships it; kept before any task can break it."""
     return copy.deepcopy(import_tau2("domains.telecom.user_tools").TelecomUserTools.default_vpn_details)

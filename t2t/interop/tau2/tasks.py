@@ -165,10 +165,10 @@ def _scenario(
         if call.requestor == "assistant":
             moves.append(Move(calls=(call,)))
             continue
-        phrase = f"please use step {len(actions) + 1} of your phone's help: {call.name}."
+        phrase = f"take step {len(actions) + 1} with {call.name}"
         writes = domain.tool_by_name[call.name].writes
         actions.append(UserAction(call=call, writes=writes, asked_by=(phrase,), answer="It says: {result}"))
-        moves.append(Move(say=phrase))
+        moves.append(Move(say=f"Please {phrase}."))
     if info := (raw.get("evaluation_criteria") or {}).get("communicate_info"):
         moves.append(Move(say="; ".join(info)))
     return UserScenario(
