@@ -17,7 +17,7 @@ from t2t.domain.domain import Domain
 from t2t.domain.rule import Rule
 from t2t.domain.tool import KindedValue, Tool, external_tool, kind_of
 from t2t.domain.wish import Callers, Wish
-from t2t.errors import ConfigError, InfraError
+from t2t.errors import ConfigError, InfraError, ToolError
 from t2t.interop.mcp.server import Listing, Server
 from t2t.interop.mcp.state import McpState, Pool
 from t2t.records import DataSpec, Task
@@ -108,7 +108,7 @@ def _list(name: str, settings: McpConfig) -> Listing:
     server = Server(name, settings, _LISTED.model_dump())
     try:
         return server.list_tools()
-    except InfraError as error:
+    except (InfraError, ToolError) as error:
         raise ConfigError(f"domain.{name}.command={list(settings.command)}: {error}") from None
     finally:
         server.stop()
