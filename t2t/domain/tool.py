@@ -9,6 +9,7 @@ import inspect
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, NewType, Union, cast, get_args, get_origin, get_type_hints
 
@@ -212,9 +213,14 @@ def harvest(value: Any, annotation: Any) -> Iterator[KindedValue]:
         for element in value:
             yield from harvest(element, inner)
     elif is_dataclass(value):
-        hints = get_type_hints(type(value))
+        hints = _field_types(type(value))
         for field in fields(value):
             yield from harvest(getattr(value, field.name), hints[field.name])
+
+
+@cache
+def _field_types(row_type: type) -> dict[str, Any]:
+    return get_type_hints(row_type)
 
 
 def _without_none(annotation: Any) -> Any:
