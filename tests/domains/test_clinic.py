@@ -367,7 +367,7 @@ def test_1_1_records_are_closed_until_the_caller_is_found_in_either_way():
         found = desk(identify=False)
         assert found.clauses("get_patient", {"patient_id": "P1"}) == {"1.1"}
         assert found.clauses("find_slots", {"patient_id": "P1", "kind": "check-up"}) == {"1.1"}
-        assert found.run(name, {**arguments}) == "P1"
+        assert found.run(name, {**arguments}).patient_id == "P1"
         assert found.clauses("get_patient", {"patient_id": "P1"}) == set()
 
 
@@ -480,7 +480,7 @@ REFUSALS: tuple[tuple[str, Arguments, Mapping[str, Mapping[str, Any]], str], ...
     ("set_up_instalments", {**INSTALMENTS, "invoice_id": "I0"}, {}, "come from list_invoices"),
     ("set_up_instalments", INSTALMENTS, {"I1": {"status": "paid"}}, "only open invoices"),
     ("set_up_instalments", {**INSTALMENTS, "months": 1}, {}, "from 2 to 24"),
-    ("name_proxy", {**PROXY, "proxy_id": "P1"}, {}, "get_patient"),
+    ("name_proxy", {**PROXY, "proxy_id": "P1"}, {}, "find_patient lists"),
     ("name_proxy", PROXY, {"P1": {"proxies": (Proxy(PatientId("P3"), "everything"),)}}, "already"),
 )
 
@@ -572,8 +572,8 @@ def test_free_times_come_in_order_and_can_be_narrowed_down():
     assert found.run("find_new_times", {"appointment_id": "A4"}) == found.run("find_slots", everything)
 
 
-def test_a_record_shows_what_the_patient_may_do_for_the_family():
-    family = desk().run("get_patient", {"patient_id": "P1"}).family
+def test_a_look_up_shows_what_the_caller_may_do_for_the_family():
+    family = desk().run("find_patient", {"name": "Ann Lee", "born": "1980-01-15"}).family
     assert {row.name[:2]: row.access for row in family} == {
         "Bo": "guardian",
         "Cy": "none",
@@ -651,7 +651,6 @@ def reads_before(db: ClinicDB, caller: str, call: ToolCall) -> Iterator[tuple[st
     """The reads that show the ids of a call."""
     row = db.patients[caller]
     yield "find_patient", {"name": row.name, "born": row.born}
-    yield "get_patient", {"patient_id": caller}
     arguments = {name: str(value) for name, value in call.arguments.items()}
     if "appointment_id" in arguments:
         yield "list_appointments", {"patient_id": db.appointments[arguments["appointment_id"]].patient_id}

@@ -153,8 +153,8 @@ def instalments(db: ClinicDB, caller: str) -> Iterator[Candidate]:
                     yield Candidate({"invoice_id": row.id, "months": months}, {**told, "months": str(months)})
 
 
-def accounts(db: ClinicDB, caller: str) -> Iterator[Candidate]:
-    """The invoices of the caller or anybody of the family."""
+def people(db: ClinicDB, caller: str) -> Iterator[Candidate]:
+    """The caller, or anybody of the family; the call shows the person's record, or all invoices."""
     for patient, slots in _people(db, caller):
         yield Candidate({"patient_id": patient.id}, slots)
 

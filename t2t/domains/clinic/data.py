@@ -277,19 +277,18 @@ def _day_ahead(rng: random.Random) -> date:
 
 
 def _free_start(rng: random.Random, practice: _Practice, clinician: Clinician, kind: Kind, day: date) -> str:
-    """A start on that day, or the nearest later one, at which the clinician has nothing yet."""
+    """A start at which the clinician has nothing yet, on that day or one further from today."""
     step = _step(kind)
     while True:
         lowest = _OPENS if day != TODAY else NOW.hour * 60 + step
         highest = lowest + 60 if day == TODAY and rng.random() < 0.5 else _CLOSES
-        minutes = list(range(lowest, highest + 1, step))
-        rng.shuffle(minutes)
-        for minute in minutes:
-            start = _start(day, minute)
-            if (clinician.id, start) not in practice.taken:
-                practice.taken.add((clinician.id, start))
-                return start
-        day += timedelta(days=3 if day.weekday() == 4 else 1)
+        start = _start(day, rng.randrange(lowest, highest + 1, step))
+        if (clinician.id, start) not in practice.taken:
+            practice.taken.add((clinician.id, start))
+            return start
+        day += timedelta(days=1 if day >= TODAY else -1)
+        while day.weekday() > 4:
+            day += timedelta(days=1 if day >= TODAY else -1)
 
 
 def _step(kind: Kind) -> int:
@@ -343,7 +342,7 @@ def _family(tables: _Tables, practice: _Practice) -> list[Patient]:
             plan_id,
             next_plan_id,
             changed,
-            tuple(rng.sample(_GROUPS, rng.choice((1, 1, 2)))) if rng.random() < 0.35 else (),
+            tuple(rng.sample(_GROUPS, rng.choice((1, 1, 2)))) if rng.random() < 0.45 else (),
             others,
             () if grown else tuple(ids[:parents]),
             _proxies(rng, [row_id for row_id in adults if row_id != ids[place]], years[place]),
@@ -481,7 +480,7 @@ def _prescriptions(tables: _Tables, practice: _Practice, patient: Patient, visit
     doctors = [row.id for row in practice.clinicians if row.specialty == "general practice"]
     for drug in rng.sample(_DRUGS[tables.split], rng.choice((1, 1, 2, 2, 3) if grown else (0, 0, 1, 2))):
         supply = rng.choice((30, 60, 90))
-        if rng.random() < 0.3:
+        if rng.random() < (0.5 if drug.controlled else 0.3):
             since = rng.randint(1, supply - (1 if drug.controlled else 8))
         else:
             since = supply + (rng.randint(0, 15) if drug.controlled else rng.randint(-7, 15))
@@ -505,7 +504,7 @@ def _prescriptions(tables: _Tables, practice: _Practice, patient: Patient, visit
 def _invoices(tables: _Tables, patient: Patient, visits: Sequence[Appointment]) -> None:
     """Invoices for most of the visits that are done; at most one is paid in instalments."""
     rng = tables.rng
-    pays_off = rng.random() < 0.25
+    pays_off = rng.random() < 0.4
     for visit in visits:
         if rng.random() < 0.3:
             continue

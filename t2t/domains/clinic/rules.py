@@ -93,7 +93,7 @@ def _patient(context: RuleContext) -> Patient | None:
 
 
 def _identified(context: RuleContext) -> list[str]:
-    return [str(past.value) for past in context.past if past.call.name in _FINDS]
+    return [str(past.value.patient_id) for past in context.past if past.call.name in _FINDS]
 
 
 def _caller(context: RuleContext) -> Patient | None:

@@ -62,6 +62,15 @@ class FamilyMember:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundPatient:
+    """A patient who was looked up."""
+
+    patient_id: PatientId
+    name: str
+    family: tuple[FamilyMember, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PatientView:
     """A patient's record; `next_plan` is in force from 2026-07-01."""
 
@@ -73,7 +82,6 @@ class PatientView:
     plan_changed: str
     allergies: tuple[str, ...]
     proxies: tuple[str, ...]
-    family: tuple[FamilyMember, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +237,14 @@ def find_row(db: ClinicDB, patient_id: str) -> Patient:
     """
     found = db.patients.get(patient_id)
     if found is None:
-        raise ToolError(f"no patient {patient_id!r}; ids look like 'P100001' and come from find_patient or get_patient")
+        raise ToolError(f"no patient {patient_id!r}; ids look like 'P1000001' and come from find_patient")
     return found
+
+
+def _found(db: ClinicDB, row: Patient) -> FoundPatient:
+    family = (db.patients[member_id] for member_id in row.family)
+    members = tuple(FamilyMember(other.id, other.name, other.born, db.access(row, other)) for other in family)
+    return FoundPatient(row.id, row.name, members)
 
 
 def _find_ahead(db: ClinicDB, appointment_id: str) -> Appointment:
@@ -285,8 +299,8 @@ def to_pay_cents(db: ClinicDB, patient: Patient, slot: Slot) -> int:
 
 
 @tool(writes=False)
-def find_patient(db: ClinicDB, name: FullName, born: BirthDate) -> PatientId:
-    """Find a patient by full name and date of birth and get the patient id.
+def find_patient(db: ClinicDB, name: FullName, born: BirthDate) -> FoundPatient:
+    """Find a patient by full name and date of birth, with the family and what the patient may do for each of them.
 
     Args:
         name: First and last name.
@@ -294,13 +308,13 @@ def find_patient(db: ClinicDB, name: FullName, born: BirthDate) -> PatientId:
     """
     for row in db.patients.where("name", name.strip().title()):
         if row.born == born.strip():
-            return row.id
+            return _found(db, row)
     raise ToolError(f"no patient {name!r} born {born!r}; write the date like '1984-03-02', or ask for the phone number")
 
 
 @tool(writes=False)
-def find_patient_by_phone(db: ClinicDB, phone: Phone) -> PatientId:
-    """Find a patient by phone number and get the patient id.
+def find_patient_by_phone(db: ClinicDB, phone: Phone) -> FoundPatient:
+    """Find a patient by phone number, with the family and what the patient may do for each of them.
 
     Args:
         phone: Phone number, such as "031-5550147".
@@ -309,18 +323,17 @@ def find_patient_by_phone(db: ClinicDB, phone: Phone) -> PatientId:
     found = db.patients.where("phone", number) if number else []
     if not found:
         raise ToolError(f"no patient with phone {phone!r}; ask again, or for name and date of birth")
-    return found[0].id
+    return _found(db, found[0])
 
 
 @tool(writes=False)
 def get_patient(db: ClinicDB, patient_id: PatientId) -> PatientView:
-    """Get a patient's record: plan, allergies, proxies, and the family with the patient's access to each.
+    """Get a patient's record: insurance plan, allergies, proxies.
 
     Args:
         patient_id: Id of the patient.
     """
     row = find_row(db, patient_id)
-    family = (db.patients[member_id] for member_id in row.family)
     return PatientView(
         row.id,
         row.name,
@@ -330,7 +343,6 @@ def get_patient(db: ClinicDB, patient_id: PatientId) -> PatientView:
         row.plan_changed,
         row.allergies,
         tuple(f"{db.patients[proxy.patient_id].name} ({proxy.scope})" for proxy in row.proxies),
-        tuple(FamilyMember(other.id, other.name, other.born, db.access(row, other)) for other in family),
     )
 
 
@@ -641,7 +653,7 @@ def name_proxy(db: ClinicDB, patient_id: PatientId, proxy_id: PatientId, scope: 
     """
     row = find_row(db, patient_id)
     if proxy_id not in row.family:
-        raise ToolError(f"{proxy_id!r} is not in the family of {row.name}; get_patient lists it")
+        raise ToolError(f"{proxy_id!r} is not in the family of {row.name}; find_patient lists it")
     if Proxy(proxy_id, scope) in row.proxies:
         raise ToolError(f"{proxy_id} is a proxy of {row.name} for {scope} already; name the other scope")
     others = tuple(proxy for proxy in row.proxies if proxy.patient_id != proxy_id)

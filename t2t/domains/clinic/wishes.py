@@ -11,6 +11,7 @@ from t2t.domains.clinic.tools import (
     Booking,
     Cancellation,
     Instalments,
+    PatientView,
     PlanChange,
     PlanView,
     PrescriptionView,
@@ -61,6 +62,10 @@ def _tell_valid(db: ClinicDB, arguments: Arguments, slots: _Slots, value: Sequen
 
 def _tell_supply(db: ClinicDB, arguments: Arguments, slots: _Slots, value: Sequence[PrescriptionView]) -> _Told:
     return tuple(view.supply_until for view in value if view.drug == slots["drug"])
+
+
+def _tell_plan(db: ClinicDB, arguments: Arguments, slots: _Slots, value: PatientView) -> _Told:
+    return (value.plan,)
 
 
 def _tell_copay(db: ClinicDB, arguments: Arguments, slots: _Slots, value: Sequence[PlanView]) -> _Told:
@@ -783,7 +788,7 @@ _COPAY = Wish(
 )
 _ACCOUNT = Wish(
     tool="list_invoices",
-    candidates=candidates.accounts,
+    candidates=candidates.people,
     slots=(_whose("account"), _PATIENT),
     openings={
         "train": (
@@ -806,6 +811,31 @@ _ACCOUNT = Wish(
     tell=_tell_to_pay,
     report="In all {0} is still to pay.",
 )
+_RECORD = Wish(
+    tool="get_patient",
+    candidates=candidates.people,
+    slots=(_whose("insurance"), _PATIENT),
+    openings={
+        "train": (
+            "Which plan is {whose} insurance on at the moment?",
+            "What is the name of the plan that {whose} insurance is on?",
+            "Can you tell me the plan of {whose} insurance?",
+            "I have to fill in a form. Which plan does {whose} insurance have right now?",
+            "Please look up the plan of {whose} insurance as it is today.",
+            "What plan do you have on file for {whose} insurance?",
+        ),
+        "test": (
+            "Under what name does {whose} insurance run today?",
+            "I am asked for the name of {whose} insurance and cannot find the card.",
+            "A form wants to know how {whose} insurance is called.",
+            "Do tell how {whose} insurance is called at present.",
+        ),
+    },
+    changes=_NO_CHANGES,
+    proposal="look up {patient}'s insurance plan",
+    tell=_tell_plan,
+    report="The plan in force is {0}.",
+)
 
 WISHES: tuple[Wish, ...] = (
     _BOOK,
@@ -823,4 +853,5 @@ WISHES: tuple[Wish, ...] = (
     _SUPPLY,
     _COPAY,
     _ACCOUNT,
+    _RECORD,
 )
