@@ -112,7 +112,7 @@ def test_a_server_that_is_gone_is_an_infrastructure_error():
         (error(400, "too long", param="input_tokens"), ContextOverflow, "too long"),
         (error(400, "This model's maximum context length is 8 tokens"), ContextOverflow, "8 tokens"),
         (error(400, "bad top_p", param="top_p"), ConfigError, "HTTP 400: bad top_p"),
-        (error(401, "who are you"), ConfigError, "HTTP 401: who are you"),
+        (error(401, "who are you"), ConfigError, "HTTP 401.*check the key"),
         (error(404, "it serves `base`"), ConfigError, "does not serve the model 'm': it serves `base`"),
         ((200, {"choices": [{"text": "x", "finish_reason": "stop"}]}), ConfigError, "no token ids"),
     ],
