@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from t2t.domain.environment import Environment
 from t2t.domain.rule import Rule
@@ -16,6 +18,7 @@ from t2t.domains.clinic.candidates import spoken_day
 from t2t.domains.clinic.schema import (
     MIN_INSTALMENT_CENTS,
     MIN_INSTALMENT_INVOICE_CENTS,
+    MONTHS,
     NEXT_PLAN_DAY,
     NOW,
     TERMS,
@@ -533,6 +536,21 @@ def test_a_refill_is_ready_after_the_working_days_of_its_pharmacy():
     found.run("change_pharmacy", PHARMACY)
     assert found.run("request_refill", REFILL).ready == "2026-06-15"
     assert add_working_days(date(2026, 6, 12), 1) == date(2026, 6, 15)
+
+
+@given(st.dates(date(2026, 1, 1), date(2027, 1, 1)), st.integers(1, 40))
+def test_working_days_are_the_days_from_monday_to_friday(day: date, count: int):
+    later = add_working_days(day, count)
+    after = [day + timedelta(days=number + 1) for number in range((later - day).days)]
+    assert sum(one.weekday() < 5 for one in after) == count and later.weekday() < 5
+
+
+@given(st.integers(MIN_INSTALMENT_INVOICE_CENTS, 10**7), st.sampled_from(MONTHS))
+def test_instalments_sum_up_to_the_invoice(cents: int, months: int):
+    done = desk({"I1": {"cents": cents}}).run("set_up_instalments", {**INSTALMENTS, "months": months})
+    monthly, last = (int(text.replace(".", "")) for text in (done.monthly, done.last))
+    assert monthly * (months - 1) + last == cents
+    assert monthly <= last < monthly + months
 
 
 def test_instalments_round_down_and_the_last_takes_the_rest():

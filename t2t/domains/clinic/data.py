@@ -108,8 +108,11 @@ def _drugs(names: str, controlled: str) -> tuple[_Drug, ...]:
 
 
 _DRUGS: dict[Split, tuple[_Drug, ...]] = {
-    "train": _drugs("Velorin Catrexal Monapril Tezidol Orlavex Brimosan Quintara Ferolan Sudomil", "Nardolex Pervadin"),
-    "test": _drugs("Halvoxin Lumetra Domirel Kestavan Zorafine Wexalor", "Ulpidane Ravotex"),
+    "train": _drugs(
+        "Velorin Catrexal Monapril Tezidol Orlavex Brimosan Quintara Ferolan Sudomil",
+        "Nardolex Pervadin Solacet Tricodel",
+    ),
+    "test": _drugs("Halvoxin Lumetra Domirel Kestavan Zorafine Wexalor", "Ulpidane Ravotex Cordalen"),
 }
 _STAFF: tuple[Specialty, ...] = (
     "general practice",

@@ -453,7 +453,7 @@ RULES = (
         _TIMES,
         _wrong_age,
         "the patient does not have the age for this kind of visit",
-        ("age", "years old", "too young", "too old", "under 16", "from 18", "from 6"),
+        (" age ", " age.", " age,", "aged ", "years old", "too young", "too old", "under 16", "from 18", "from 6"),
     ),
     Rule(
         "2.5",
@@ -474,7 +474,7 @@ RULES = (
         _TIMES,
         _too_soon_again,
         "too few days lie between it and another visit of this kind",
-        ("days", "too soon", "too early", "gap", "apart"),
+        ("days", "too soon", "too early", "too close", "gap", "apart", "once a year"),
     ),
     Rule(
         "2.8",
@@ -558,7 +558,7 @@ RULES = (
         _REFILL,
         _not_seen_lately,
         "the prescriber has not seen the patient in the last 365 days",
-        ("365 days", "seen", "last year", "past year", "12 months"),
+        ("365 days", "seen", "last year", "past year", "12 months", "one year", "a year"),
     ),
     Rule(
         "4.7",
@@ -586,7 +586,7 @@ RULES = (
         _PLAN,
         _wrong_age_for_plan,
         "the patient's age is not within the ages of the plan",
-        ("age", "years old", "too young", "too old"),
+        (" age ", " ages ", " age.", "aged ", "years old", "too young", "too old"),
     ),
     Rule(
         "5.4",
@@ -621,7 +621,7 @@ RULES = (
         _NAME_PROXY,
         _proxy_too_young,
         "a proxy has to be at least 18",
-        ("at least 18", "18 or older", "18 years", "eighteen", "under 18", "too young", "age"),
+        ("at least 18", "18 or older", "18 years", "eighteen", "under 18", "too young", "adult", " age "),
     ),
     Rule(
         "6.3",

@@ -76,7 +76,15 @@ def _whose(what: str) -> Slot:
     """Whose matter it is, in the words of what it is about."""
     return Slot(
         "whose",
-        ("whose", "for whom", "who is it", "who is this", "who is the", "which patient", "family member", "patient's"),
+        (
+            "whose",
+            "for whom",
+            "who is it for",
+            "who is this for",
+            "who is the patient",
+            "which patient",
+            "family member",
+        ),
         f"Whose {what} is it: yours, or that of a family member?",
         {
             "train": (f"It is {{value}} {what}.", f"I mean {{value}} {what}.", f"It is about {{value}} {what}."),
@@ -96,7 +104,7 @@ _PATIENT = Slot(
 )
 _KIND = Slot(
     "kind",
-    ("kind of visit", "type of visit", "what visit", "which visit", "kind of appointment", "type of appointment"),
+    ("kind of", "type of", "what visit", "which visit", "what appointment", "which appointment", "which one"),
     "What kind of visit is it?",
     {
         "train": ("It is the {value}.", "The {value}.", "It's for the {value}."),
@@ -105,7 +113,7 @@ _KIND = Slot(
 )
 _DAY = Slot(
     "day",
-    ("which day", "what day", "which date", "what date", "when is", "date of the visit", "date and time"),
+    ("which day", "what day", "which date", "what date", "when is", "which visit", "which appointment", "which one"),
     "Which day is it?",
     {
         "train": ("On {value}.", "It is {value}.", "{value}."),
@@ -177,7 +185,15 @@ _LANGUAGE = Slot(
 )
 _DRUG = Slot(
     "drug",
-    ("which drug", "which prescription", "what prescription", "which medication", "what medication", "name of the"),
+    (
+        "which drug",
+        "which prescription",
+        "what prescription",
+        "medication",
+        "medicine",
+        "name of the drug",
+        "which one",
+    ),
     "Which drug is it?",
     {
         "train": ("{value}.", "It is {value}.", "The one called {value}."),
@@ -204,7 +220,7 @@ _PHARMACY = Slot(
 )
 _PLAN = Slot(
     "plan",
-    ("which plan", "what plan", "new plan", "insurance plan", "name of the plan"),
+    ("which plan", "what plan", "new plan", "insurance plan", "plan would you", "name of the plan"),
     "Which plan do you mean?",
     {
         "train": ("The {value} plan.", "I mean {value}.", "{value}, please."),
@@ -213,7 +229,7 @@ _PLAN = Slot(
 )
 _BILLED = Slot(
     "billed",
-    ("date of the invoice", "which invoice", "what invoice", "which bill", "invoice dated", "invoice from"),
+    ("which invoice", "what invoice", "which bill", "date of the invoice", "invoice date", "invoice from", "which one"),
     "Which invoice is it, by its date?",
     {
         "train": ("The one of {value}.", "It is dated {value}.", "The invoice from {value}."),
@@ -222,7 +238,7 @@ _BILLED = Slot(
 )
 _MONTHS = Slot(
     "months",
-    ("how many", "number of instal", "over what period", "months"),
+    ("how many", "how long", "number of instal", "over what period", "months"),
     "How many monthly instalments would you like?",
     {
         "train": ("{value} instalments.", "{value} months, please.", "Over {value} months."),
@@ -256,7 +272,7 @@ _PROXY_NAME = Slot(
 )
 _SCOPE = Slot(
     "scope",
-    ("scope", "only appointments", "appointments only", "appointments or everything", "how much access"),
+    ("scope", "appointments or everything", "appointments only", "only appointments", "access"),
     "What is the scope: appointments or everything?",
     {
         "train": ("For {value}.", "The scope is {value}.", "{value}, please."),
