@@ -202,8 +202,9 @@ def _in_reach(
         if not broken:
             allowed.append(candidate.arguments)
         elif first and len(final) == blocked:
-            read = first(RuleContext(environment.db, call, tuple(environment.past), None))
-            waiting.append(_Wait(final[0].clause if final else "", *read))
+            tool, arguments = first(RuleContext(environment.db, call, tuple(environment.past), None))
+            if _reaches(environment.domain.tool_by_name[tool], pool, arguments):
+                waiting.append(_Wait(final[0].clause if final else "", tool, arguments))
         elif len(broken) == 1 and goal.writes and not broken[0].avoidable:
             forbidden.append((broken[0], candidate.arguments))
         if len(allowed) + len(forbidden) >= _TRIES_PER_STEP:

@@ -177,32 +177,35 @@ def port_codes(db: TelecomDB, caller: str) -> Iterator[Candidate]:
 
 
 def switches(db: TelecomDB, caller: str) -> Iterator[Candidate]:
-    """Every setting the other way; of one that is the cause of a symptom, it, and those that it could be as well."""
+    """On a phone that works, every setting the other way; else the setting at fault, and those it could be as well."""
     phone = _phone(db, caller)
+    if not faults(db, phone):
+        for setting in SETTINGS:
+            slots = {"setting": setting, "state": "off" if is_on(phone, setting) else "on"}
+            yield Candidate({"phone_id": phone.id, **slots}, slots)
     fault = _only_fault(db, phone)
     if fault is None or fault.cause not in SETTINGS:
-        for setting in SETTINGS:
-            state = "off" if is_on(phone, setting) else "on"
-            yield Candidate(
-                {"phone_id": phone.id, "setting": setting, "state": state}, {"setting": setting, "state": state}
-            )
         return
     told = {"trouble": _spoken(phone, caller, fault.symptom)}
     for setting, state in _WORKING.items():
-        arguments = {"phone_id": phone.id, "setting": setting, "state": state}
+        slots = {"setting": setting, "state": state}
         if setting == fault.cause:
-            yield Candidate({**arguments}, {**told, "setting": setting, "state": state, "shows": status_bar(db, phone)})
+            yield Candidate({"phone_id": phone.id, **slots}, {**told, **slots, "shows": status_bar(db, phone)})
         elif is_on(phone, setting) == (state == "on"):
-            yield Candidate({**arguments}, told)
+            yield Candidate({"phone_id": phone.id, **slots}, told)
 
 
 def network_modes(db: TelecomDB, caller: str) -> Iterator[Candidate]:
-    """Every other network mode; with a symptom, the automatic one."""
+    """Every other network mode, on a phone that works or is slow for its mode; then the automatic one mends it."""
     phone = _phone(db, caller)
+    trouble = _trouble_of_phone(db, caller, "network mode")
+    if faults(db, phone) and not trouble:
+        return
     for mode in NETWORK_MODES:
         if mode != phone.network_mode:
-            trouble = _trouble_of_phone(db, caller, "network mode") if mode == "automatic" else {}
-            yield Candidate({"phone_id": phone.id, "mode": mode}, {"mode": mode, **trouble})
+            yield Candidate(
+                {"phone_id": phone.id, "mode": mode}, {"mode": mode, **(trouble if mode == "automatic" else {})}
+            )
 
 
 def sim_reseatings(db: TelecomDB, caller: str) -> Iterator[Candidate]:

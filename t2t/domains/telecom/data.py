@@ -123,10 +123,10 @@ _DUE: dict[str, tuple[str, str]] = {
 }
 """Due dates by month; the second one of August lies ahead."""
 _SCENARIOS = (
-    *_words("sim roaming line used mode stuck loose point suspended saver stuck"),
-    *_words("airplane sim roaming mobile point stuck suspended mode fine line loose"),
-    *_words("sim stuck roaming saver point used sim line airplane mobile loose"),
-    *_words("fine suspended roaming sim mode"),
+    *_words("sim roaming line used mode stuck loose point suspended saver fine sim mobile roaming"),
+    *_words("airplane sim saver fine point stuck sim suspended mode roaming line loose sim fine"),
+    *_words("mobile stuck roaming saver sim point used sim line airplane fine loose roaming mode"),
+    *_words("sim suspended roaming fine stuck saver mobile point used sim suspended fine mode line"),
 )
 """What is the matter with a customer's own phone or line; customers take turns."""
 
@@ -170,7 +170,7 @@ def generate(data: DataSpec) -> Base:
         phones[phone.id] = phone
         if phone.sim_number not in sims:
             owner = customer.id
-            if rng.random() < 0.3 and len(customers) > 1:
+            if rng.random() < 0.2 and len(customers) > 1:
                 owner = CustomerId(f"C{int(customer.id[1:]) - 1}")
             sims[phone.sim_number] = Sim(phone.sim_number, owner, "new")
         for bill in _bills(rng, data.split, customer, [plans[line.plan_id] for line in held], late, len(bills)):
@@ -274,7 +274,7 @@ def _line(
         extras_cents=extras,
         cap_cents=cap_cents,
         sim_number=SimNumber(f"8901{_OFFSET[split] + 1_000_001 + index:015d}"),
-        sim_changed=_day(rng.randint(1, 29) if rng.random() < 0.25 else rng.randint(40, 1200)),
+        sim_changed=_day(rng.randint(1, 29) if rng.random() < 0.2 else rng.randint(40, 1200)),
         port_code_until=_day(-rng.randint(1, 7)) if rng.random() < 0.15 else "",
     )
 
@@ -290,13 +290,13 @@ def _fit_own_line(rng: random.Random, line: Line, scenario: str, late: bool, pla
         line,
         status="suspended" if suspended_for else "active",
         suspended_for=suspended_for,
-        roaming=scenario != "line" and (scenario == "roaming" or line.roaming),
+        roaming=scenario != "line" and (scenario in ("roaming", "saver") or line.roaming),
         data_used=plans[line.plan_id].data if scenario == "used" else line.data_used,
     )
 
 
 def _phone(rng: random.Random, split: Split, customer: Customer, line: Line, scenario: str) -> Phone:
-    abroad = scenario in ("roaming", "line") or (scenario != "saver" and line.roaming and rng.random() < 0.5)
+    abroad = scenario in ("roaming", "line") or (line.roaming and rng.random() < 0.5)
     esim = scenario != "loose" and rng.random() < 0.3
     new_sim = SimNumber(f"8902{customer.id[1:]:0>15}")
     mode: Literal["automatic", "3G only", "4G only"] = "3G only"
@@ -312,7 +312,7 @@ def _phone(rng: random.Random, split: Split, customer: Customer, line: Line, sce
         airplane_mode=scenario == "airplane",
         mobile_data=scenario != "mobile",
         data_roaming=scenario != "roaming" and (abroad or rng.random() < 0.5),
-        data_saver=scenario == "saver" or (abroad and rng.random() < 0.5),
+        data_saver=scenario == "saver",
         network_mode=mode,
         access_point="changed by hand" if scenario == "point" else "standard",
         stuck=scenario == "stuck",

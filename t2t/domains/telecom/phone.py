@@ -98,7 +98,7 @@ def faults(db: TelecomDB, phone: Phone) -> list[Fault]:
         (phone.country != "" and not line.roaming, "line roaming", "no internet"),
         (phone.access_point != "standard", "access point", "no internet"),
         (phone.stuck, "stuck", "no internet"),
-        (phone.country == "" and phone.data_saver, "data saver", "slow internet"),
+        (phone.data_saver, "data saver", "slow internet"),
         (phone.network_mode == "3G only", "network mode", "slow internet"),
         (db.data_left(line) == 0, "data used up", "slow internet"),
         (not phone.sim_seated, "loose SIM", "no service"),
