@@ -13,7 +13,7 @@ from t2t.domains.airline.schema import (
     CHECK_IN_HOURS,
     CONNECTION_MINUTES,
     DISRUPTION_MINUTES,
-    MAX_LETTERS,
+    MAX_CHARACTERS,
     NOW,
     SEARCH_DAYS,
     Airport,
@@ -37,7 +37,7 @@ from t2t.domains.airline.schema import (
     Route,
     Segment,
     Tier,
-    letters_changed,
+    characters_changed,
     moment,
     surname_of,
     text_of,
@@ -136,7 +136,7 @@ def generate(data: DataSpec) -> Base:
     while len(bookings) < data.size:
         number = MemberNumber(str(20_000_001 + 50_000_000 * _OFFSET[data.split] + len(members)))
         name = f"{rng.choice(_FIRST[data.split])} {rng.choice(_LAST[data.split])}"
-        tier: Tier = rng.choice(("blue", "blue", "silver", "gold"))
+        tier: Tier = rng.choice(("blue", "blue", "blue", "silver", "gold"))
         member = Member(number, name, tier, rng.randrange(8000, 260000, 50))
         members[number] = member
         taken: set[str] = set()
@@ -152,7 +152,7 @@ def names_to_correct(passenger: Passenger) -> tuple[NewName, ...]:
     rng, split = random.Random(f"spelling/{passenger.id}"), _split_of(passenger.id)
     first, _, last = passenger.name.partition(" ")
     respelled = _SPELLINGS[split].get(first, f"{first}n")
-    other = next(name for name in rng.sample(_LAST[split], 20) if letters_changed(last, name) > MAX_LETTERS)
+    other = next(name for name in rng.sample(_LAST[split], 20) if characters_changed(last, name) > MAX_CHARACTERS)
     return (
         NewName(f"{respelled} {last}"),
         NewName(f"{first} {rng.choice('ABDEKLMRST')} {last}"),
@@ -331,16 +331,17 @@ def _itinerary(rng: random.Random, split: Split, timetable: _Timetable, taken: s
 def _try_itinerary(rng: random.Random, split: Split, timetable: _Timetable) -> list[Flight]:
     start, middle, end = rng.sample(_PLACES[split], 3)
     day = NOW + timedelta(days=_days_ahead(rng))
-    shape = rng.random()
     first = rng.choice(timetable.on(start, middle, day))
+    ready = moment(first.scheduled) + timedelta(minutes=first.minutes + CONNECTION_MINUTES)
+    shape = rng.random()
     if shape < 0.3:
         return [first]
     if shape < 0.75:
-        back = rng.choice(timetable.on(middle, start, day + timedelta(days=rng.choice((1, 2, 3, 4, 6)))))
-        return [first, back]
-    ready = moment(first.arrives) + timedelta(minutes=CONNECTION_MINUTES)
-    onward = [flight for flight in timetable.on(middle, end, moment(first.arrives)) if moment(flight.departs) >= ready]
-    return [first, *onward[:1]]
+        later = timetable.on(middle, start, day + timedelta(days=rng.choice((1, 2, 3, 4, 6))))
+    else:
+        later = timetable.on(middle, end, ready)
+    possible = [flight for flight in later if moment(flight.scheduled) >= ready]
+    return [first, rng.choice(possible)] if possible else [first]
 
 
 def _days_ahead(rng: random.Random) -> int:

@@ -23,7 +23,7 @@ from t2t.domains.airline.schema import (
     INFANT_YEARS,
     LIGHT_SEAT_HOURS,
     MAX_BAGS,
-    MAX_LETTERS,
+    MAX_CHARACTERS,
     NOTICE_HOURS,
     NOW,
     OWN_CAUSES,
@@ -35,7 +35,7 @@ from t2t.domains.airline.schema import (
     Passenger,
     Segment,
     Tier,
-    letters_changed,
+    characters_changed,
     moment,
     row_of,
 )
@@ -232,7 +232,7 @@ def _too_late_to_upgrade(context: RuleContext) -> bool:
 
 
 def _another_name(context: RuleContext) -> bool:
-    return letters_changed(_passenger(context).name, " ".join(_text(context, "new_name").split())) > MAX_LETTERS
+    return characters_changed(_passenger(context).name, " ".join(_text(context, "new_name").split())) > MAX_CHARACTERS
 
 
 def _corrected_before(context: RuleContext) -> bool:
@@ -369,47 +369,47 @@ RULES = (
         "voucher",
     ),
     _rule(
-        "4.2",
+        "4.1",
         "add_bag",
         _too_many_bags,
         "there are at most 3 pieces per passenger, 4 for gold members",
         *("3 pieces", "three pieces", "4 pieces", "four pieces", "3 bags", "4 bags", "at most", "maximum", "limit"),
     ),
     _rule(
-        "4.3",
+        "4.2",
         "add_bag",
         _bicycle_too_late,
         "bicycles need 48 hours before departure",
         *("48 hours", "48-hour", "bicycles need", "bikes need", "too late"),
     ),
     _rule(
-        "5.2",
+        "5.1",
         "choose_seat",
         _seat_too_early,
         "on light fares of blue members seats are chosen in the last 24 hours only",
         *("24 hours", "24-hour", "light"),
     ),
     _rule(
-        "5.3",
+        "5.2",
         "choose_seat",
         _unfit_for_exit_row,
         "exit rows are for adults without infant and without assistance",
         *("exit row", "exit-row"),
     ),
-    _rule("6.2", "upgrade_flight", _is_light, "light fares are not upgraded", "light"),
+    _rule("6.1", "upgrade_flight", _is_light, "light fares are not upgraded", "light"),
     _rule(
-        "6.3",
+        "6.2",
         "upgrade_flight",
         _too_late_to_upgrade,
         "upgrades end 24 hours before departure, 4 for gold members",
         *("24 hours", "24-hour", "4 hours", "four hours", "too late", "too close", "before departure"),
     ),
-    _rule("6.4", "upgrade_flight", _is_paid_with_voucher, "a trip paid with a voucher is not upgraded", "voucher"),
+    _rule("6.3", "upgrade_flight", _is_paid_with_voucher, "a trip paid with a voucher is not upgraded", "voucher"),
     _rule(
         "7.1",
         "correct_name",
         _another_name,
-        "a correction changes at most 3 letters",
+        "a correction changes at most 3 characters",
         *("3 letters", "three letters", "3 characters", "three characters", "at most"),
     ),
     _rule(

@@ -72,7 +72,7 @@ UPGRADE_MILES = (8000, 16000, 30000)
 """Per passenger, by distance band."""
 GOLD_MILES_PERCENT = 80
 UPGRADE_HOURS: dict[Tier, int] = {"blue": 24, "silver": 24, "gold": 4}
-MAX_LETTERS = 3
+MAX_CHARACTERS = 3
 NOTICE_HOURS: dict[Assistance, int] = {"wheelchair": 24, "guide dog": 48, "stretcher": 72}
 INFANT_CENTS = (2500, 2500, 7500)
 """Per flight, by distance band."""
@@ -290,8 +290,8 @@ def row_of(seat: str) -> int:
     return int(seat[:-1] or 0)
 
 
-def letters_changed(old: str, new: str) -> int:
-    """Letters added, removed or replaced between two names, ignoring case (Levenshtein distance)."""
+def characters_changed(old: str, new: str) -> int:
+    """Characters added, removed or replaced between two names, ignoring case (Levenshtein distance)."""
     old, new = old.lower(), new.lower()
     above = list(range(len(new) + 1))
     for row, letter in enumerate(old, 1):
