@@ -43,8 +43,7 @@ from t2t.verify.inspection import Inspection
 from t2t.verify.probe import attempt, describe_crash, hostile_calls, try_call
 from t2t.verify.proof import prove
 
-_CALLERS_READ = 100
-_CANDIDATES_READ = 20
+_CALLS_PER_READ = 20
 _REFUSALS_READ = 3_000
 _HOSTILE_CALLS = 300
 _MOST_FINDINGS = 12
@@ -193,12 +192,13 @@ def _splits(inspection: Inspection) -> Iterator[str]:
 
 def _rows(inspection: Inspection) -> Iterator[str]:
     """Rows cannot be edited in place: frozen through and through, before and after writes."""
-    for db in (inspection.domain.open(inspection.data), *(environment.db for environment, _ in inspection.ends)):
+    databases = [inspection.domain.open(inspection.data), *(environment.db for environment, _ in inspection.ends)]
+    for number, db in enumerate(databases):
         if isinstance(db, Database):
             for name, table in db.tables.items():
-                unchanged = db.base.tables[name] if db.savepoint() else {}
+                seen = db.base.tables[name] if number else {}
                 for row in table:
-                    if row is not unchanged.get(row.id):
+                    if row is not seen.get(row.id):
                         yield from (f"table {name}: {problem}" for problem in _mutable_parts(row, ""))
 
 
@@ -256,7 +256,8 @@ def _reads(inspection: Inspection) -> Iterator[str]:
             yield f"{call.name} changes the state"
     for tool in reads:
         wrong = (call for parameter in tool.parameters for _, call in _wrong_calls(inspection, tool, parameter))
-        for environment, call in (*islice(inspection.sample(tool), 20), *_at_example(inspection, tool, wrong)):
+        at_example = ((inspection.examples[tool.name][0], call) for call in wrong)
+        for environment, call in (*islice(inspection.sample(tool), _CALLS_PER_READ), *at_example):
             if try_call(environment, call).changed:
                 yield f"{tool.name} changes the state"
 
@@ -352,11 +353,9 @@ def _wishes(inspection: Inspection) -> Iterator[str]:
     for name, count in counts.items():
         if name not in domain.tool_by_name or count > 1:
             yield f"{name}: {count} wishes, {'and no tool' if name not in domain.tool_by_name else 'of one tool'}"
-    db = domain.open(inspection.data)
-    callers = list(domain.callers.ids(db))[:_CALLERS_READ]
     for wish in domain.wishes:
         told: set[str] = set()
-        for candidate in (one for caller in callers for one in islice(wish.candidates(db, caller), _CANDIDATES_READ)):
+        for candidate in inspection.candidates[wish.tool]:
             told |= candidate.slots.keys()
             try:
                 if wish.tool in domain.tool_by_name:
@@ -430,14 +429,12 @@ def _wordings(inspection: Inspection) -> Iterator[str]:
     """Wordings for training and testing differ, are enough, and use slots that exist."""
     domain = inspection.domain
     db = domain.open(inspection.data)
-    callers = list(domain.callers.ids(db))[:_CALLERS_READ]
-    facts = {name for caller in callers for name in domain.callers.facts(db, caller)}
+    facts = {name for caller in domain.callers.ids(db) for name in domain.callers.facts(db, caller)}
     pools: list[tuple[str, Mapping[Split, tuple[str, ...]], set[str], int, int]] = [
         ("introductions", domain.callers.introductions, facts, 1, 1)
     ]
     for wish in domain.wishes:
-        described = (candidate.slots for caller in callers for candidate in islice(wish.candidates(db, caller), 1))
-        slots = {slot.name for slot in wish.slots}.union(*described)
+        slots = {slot.name for slot in wish.slots}.union(*(one.slots for one in inspection.candidates[wish.tool]))
         pools.append((f"{wish.tool} openings", wish.openings, slots, 4, 2))
         pools.append((f"{wish.tool} changes", wish.changes, slots, 0, 0))
         said = named_slots(wish.proposal) | {name for name in named_slots(wish.report) if not name.isdecimal()}
@@ -536,12 +533,6 @@ def _wrong_calls(inspection: Inspection, tool: Tool, parameter: Parameter) -> It
         yield from (("the far-out", put(number)) for number in _FAR_OUT)
     elif re.search(r"(^|_)ids?$", parameter.name) or (parameter.kind or "").endswith("Id"):
         yield from (("the unknown", put(unknown)) for unknown in ("nothing", ""))
-
-
-def _at_example(
-    inspection: Inspection, tool: Tool, calls: Iterator[ToolCall]
-) -> Iterator[tuple[Environment, ToolCall]]:
-    yield from ((inspection.examples[tool.name][0], call) for call in calls)
 
 
 def _unhelpful(domain: Domain, call: ToolCall, refusal: str) -> str:

@@ -7,14 +7,14 @@ import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 
 from pydantic import JsonValue
 
 from t2t.domain.domain import Domain
 from t2t.domain.environment import Environment
 from t2t.domain.tool import Parameter, Tool, harvest
-from t2t.domain.wish import Slot, Wish
+from t2t.domain.wish import Candidate, Slot, Wish
 from t2t.errors import ConfigError, ToolError
 from t2t.explore.program import Coverage, explore
 from t2t.records import Arguments, DataSpec, ToolCall, Trajectory
@@ -25,6 +25,7 @@ _LEAST_WALKS = 50
 _CALLERS = 6
 _MANY_CALLERS = 100
 _CANDIDATES_PER_WISH = 10
+_WRITES = 3
 
 
 class Inspection:
@@ -143,7 +144,7 @@ class Inspection:
         rng = random.Random(f"probes/{sorted(tools)}")
         for caller in islice(self.domain.callers.ids(self.domain.open(data)), _MANY_CALLERS):
             known = self._identified(data, caller, rng)
-            for _ in range(3):
+            for _ in range(_WRITES):
                 calls = list(self._meant(known, caller, rng, wishes, 4 * _CANDIDATES_PER_WISH))
                 yield from ((known, call) for call in calls)
                 if not self._write_one_of(known, calls):
@@ -158,7 +159,7 @@ class Inspection:
                 yield environment, self._identification(environment, caller, identity.tool)
             for call in self._meant(environment, caller, rng, self.domain.wishes):
                 yield environment, call
-        for _ in range(3):
+        for _ in range(_WRITES):
             calls = list(self._meant(known, caller, rng, self.domain.wishes))
             if not self._write_one_of(known, calls):
                 return
@@ -202,6 +203,17 @@ class Inspection:
     def call(self, name: str, arguments: Arguments) -> ToolCall:
         """A call by whoever has the tool."""
         return ToolCall(id="probe", name=name, arguments=arguments, requestor=self.domain.requestor_of(name))
+
+    @cached_property
+    def candidates(self) -> dict[str, list[Candidate]]:
+        """By the tool of a wish, some of all that a hundred callers could mean."""
+        db = self.domain.open(self.data)
+        callers = list(islice(self.domain.callers.ids(db), _MANY_CALLERS))
+        found: dict[str, list[Candidate]] = {}
+        for wish in self.domain.wishes:
+            meant = (islice(wish.candidates(db, caller), 2 * _CANDIDATES_PER_WISH) for caller in callers)
+            found.setdefault(wish.tool, []).extend(chain.from_iterable(meant))
+        return found
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
