@@ -64,7 +64,7 @@ from t2t.verify.proof import prove
 from t2t.verify.verifier import refuses
 
 DATA = DataSpec(seed=0, size=60, split="train")
-CLOSED = ("1.1", "1.2", "1.3", "1.5")
+CLOSED = ("1.1", "1.2", "1.3", "1.5", "7.5")
 """Clauses about the conversation; no wish is forbidden by them."""
 
 
@@ -126,7 +126,10 @@ def rows() -> dict[str, Any]:
 
 
 def desk(changes: Mapping[str, Any] | None = None, *, identify: bool = True) -> Desk:
-    """Ann's bank; `changes` maps a row id to changed fields, or to a row that is added."""
+    """Ann's bank; `changes` maps a row id to changed fields, or to a row that is added.
+
+    Unless `identify` is off she is found, and the sum of her loan looked up, before the changes.
+    """
     environment = Environment(DOMAIN, DATA)
     db = environment.db
     assert isinstance(db, BankDB)
@@ -144,6 +147,7 @@ def desk(changes: Mapping[str, Any] | None = None, *, identify: bool = True) -> 
         table[row_id[0]].put(replace(row, id=row_id))
     if identify:
         one.run("find_customer_by_number", {"number": "11", "born": "1980-05-01"})
+        one.run("quote_payoff", {"loan_id": "L1"})
     for row_id, change in (changes or {}).items():
         row = replace(rows()[row_id], **change) if isinstance(change, Mapping) else change
         table[row_id[0]].put(replace(row, id=row_id))
@@ -403,6 +407,15 @@ def test_1_5_every_write_needs_a_yes(name: str):
     assert one.clauses("pay_payee", pay("A1", "1.00"), confirmed=None) == set()
 
 
+def test_7_5_the_sum_of_a_loan_is_looked_up_before_it_is_repaid():
+    one = desk({"L9": rows()["L1"]}, identify=False)
+    one.run("find_customer_by_number", {"number": "11", "born": "1980-05-01"})
+    one.run("quote_payoff", {"loan_id": "L9"})
+    assert one.clauses("repay_loan", REPAY) == {"7.5"}
+    one.run("quote_payoff", {"loan_id": "L1"})
+    assert one.clauses("repay_loan", REPAY) == set()
+
+
 def test_a_rule_is_silent_where_the_backend_refuses_anyway():
     one = desk({"P1": {"added": ago(0)}, "L1": {"kind": "home loan"}})
     assert one.clauses("pay_payee", pay("A1", "2500.01")) == set()
@@ -652,7 +665,7 @@ def test_data_has_the_size_asked_for_and_every_balance_is_explained(size: int):
             booked[row.from_id] -= row.cents
             booked[row.to_id] += row.cents
     assert len(db.accounts) == size
-    assert len(db.transactions) <= 5 * size + 10
+    assert len(db.transactions) <= 6 * size + 10
     held: Counter[str] = Counter()
     for customer in db.customers:
         held.update(customer.accounts)

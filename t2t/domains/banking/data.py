@@ -130,9 +130,9 @@ def generate(data: DataSpec) -> Base:
     bank = _Bank(rng, data.split)
     while (left := data.size - len(bank.accounts)) > 0:
         drawn = rng.random()
-        if drawn < 0.15:
+        if drawn < 0.2:
             bank.add_child(left)
-        elif drawn < 0.45 and left >= 3:
+        elif drawn < 0.5 and left >= 3:
             bank.add_couple(left)
         else:
             bank.add_adult(left)
@@ -206,16 +206,16 @@ _SPANS = ((2, 13), (2, 13), (16, 28), (16, 28), (31, 58), (61, 88), (92, 118), (
 """Days ago in which payments by card lie, on both sides of every time limit."""
 _LOANS: tuple[tuple[LoanKind, ...], ...] = (
     ("personal loan",),
-    ("personal loan",),
     ("car loan",),
     ("home loan", "personal loan"),
+    ("home loan", "car loan"),
     ("car loan", "personal loan"),
 )
 """What a borrower may owe."""
 _INSTALMENTS: dict[LoanKind, tuple[int, int]] = {
-    "personal loan": (4_000, 14_000),
-    "car loan": (9_000, 32_000),
-    "home loan": (60_000, 120_000),
+    "personal loan": (4_000, 12_000),
+    "car loan": (9_000, 28_000),
+    "home loan": (50_000, 110_000),
 }
 """Cents of an instalment, lowest and highest."""
 
@@ -411,10 +411,10 @@ class _Bank:
             self.transactions[row.id] = replace(row, pending=True)
         if grown_up:
             overdrawn = account.balance_cents < 0
-            for name in _FEES[:1] if overdrawn else rng.sample(_FEES, rng.choice((0, 1, 2, 2))):
-                day = _free_day(rng, days, (3, 57) if rng.random() < 0.7 else (61, 100))
+            for name in _FEES[:1] if overdrawn else rng.sample(_FEES, rng.choice((1, 1, 2, 2))):
+                day = _free_day(rng, days, (3, 57) if overdrawn or rng.random() < 0.5 else (61, 100))
                 self._book(net, "fee", day, rng.randrange(400, 2800, 25), name, from_id=account.id)
-            for cents in rng.choice(((), (), (), (rng.randrange(3200, 4800, 25),), (500, 650), (475, 900))):
+            for cents in rng.choice(((), (), (rng.randrange(3200, 4800, 25),), (500, 650), (475, 900))):
                 party = f"{rng.choice(_FEES)}, {_ago(rng.randint(205, 230))}"
                 self._book(net, "fee refund", rng.randint(110, 200), cents, party, to_id=account.id)
         if rng.random() < 0.3:
@@ -451,10 +451,10 @@ class _Bank:
 
     def _lend(self, adult: _Person) -> None:
         rng = self.rng
-        if rng.random() < 0.4:
+        if rng.random() < 0.2:
             return
         for kind in rng.choice(_LOANS):
-            num_left = rng.randint(2, 6) if kind == "home loan" else rng.randint(3, 30)
+            num_left = rng.randint(1, 3) if kind == "home loan" else rng.randint(2, 24)
             instalment = rng.randrange(*_INSTALMENTS[kind])
             loan_id = LoanId(self._id(self.loans, "L"))
             started = rng.randint(20, 170) if rng.random() < 0.25 else rng.randint(200, 1500)

@@ -295,6 +295,11 @@ def _missed_an_instalment(context: RuleContext) -> bool:
     return _db(context).loans[_text(context, "loan_id")].num_missed > 0
 
 
+def _sum_not_looked_up(context: RuleContext) -> bool:
+    quotes = [past.call.arguments for past in context.past if past.call.name == "quote_payoff"]
+    return {"loan_id": _text(context, "loan_id")} not in quotes
+
+
 def _email_changed_lately(context: RuleContext) -> bool:
     return days_since(_customer(context).email_changed) < EMAIL_DAYS
 
@@ -520,6 +525,14 @@ RULES = (
         _accepted(_missed_an_instalment),
         "an instalment of the loan was missed",
         ("missed", "arrears", "overdue"),
+    ),
+    Rule(
+        "7.5",
+        _REPAY,
+        _accepted(_sum_not_looked_up),
+        "I have to look up the sum first",
+        ("look up", "quote", "the sum first"),
+        avoidable=True,
     ),
     Rule(
         "8.1",
