@@ -15,6 +15,7 @@ Tasks that were written on tau2's own data are for tau2's own environment; they 
 
 import inspect
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -94,7 +95,8 @@ def export_command(words: Sequence[str]) -> None:
         split = _read_split(settings.get("split", "test"))
         data = DataSpec(seed=int(numbers["seed"]), size=int(numbers["size"]), split=split)
         tasks = list(make_tasks(domain, data, int(numbers["count"])))
-    write(domain, tasks, Path(settings["out"]))
+    file = write(domain, tasks, Path(settings["out"]))
+    sys.stdout.write(orjson.dumps({"num_tasks": len(tasks), "file": str(file)}).decode() + "\n")
 
 
 def write(domain: Domain, tasks: Sequence[Task], out: Path) -> Path:
@@ -116,12 +118,17 @@ def write(domain: Domain, tasks: Sequence[Task], out: Path) -> Path:
 
 
 def make_tasks(domain: Domain, data: DataSpec, count: int) -> Iterator[Task]:
-    """Proved tasks of every intent that the domain allows, as even as its trajectories let them be.
+    """Proved tasks, as many of each intent, or fewer of one that the domain's trajectories seldom allow.
+
+    Args:
+        domain: The domain.
+        data: Its data; the wordings are those of the same split.
+        count: Tasks at most.
 
     Raises:
-        ConfigError: too few come out of the domain's data.
+        ConfigError: the data allow too few trajectories.
     """
-    made: Counter[Intent] = Counter()
+    left = Counter({intent: (count + place) // len(_WRITERS) for place, intent in enumerate(_WRITERS)})
     openings: set[str] = set()
     trajectories = explore(
         domain,
@@ -133,7 +140,7 @@ def make_tasks(domain: Domain, data: DataSpec, count: int) -> Iterator[Task]:
         coverage=Coverage(),
     )
     for trajectory in trajectories:
-        for intent in sorted(_WRITERS, key=lambda one: made[one]):
+        for intent, _ in left.most_common():
             rng = random.Random(f"export/{trajectory.id}/{intent.value}")
             try:
                 task = _WRITERS[intent](Scene(domain, trajectory, rng), data.split, rng)
@@ -141,14 +148,12 @@ def make_tasks(domain: Domain, data: DataSpec, count: int) -> Iterator[Task]:
                 continue
             if task.scenario.opening not in openings and not prove(domain, task):
                 openings.add(task.scenario.opening)
-                made[intent] += 1
+                left[intent] -= 1
                 yield task
                 break
-        if made.total() == count:
+        left = +left
+        if not left:
             return
-    raise ConfigError(
-        f"count={count}: only {made.total()} tasks came out of {domain.name!r}; raise size or lower count"
-    )
 
 
 def exported_name(domain: str) -> str:

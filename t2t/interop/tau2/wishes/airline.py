@@ -176,7 +176,7 @@ def _payments(db: Any, caller: str) -> list[tuple[Any, dict[str, str]]]:
     found: list[tuple[Any, dict[str, str]]] = []
     for method in methods:
         if method.source == "credit_card":
-            label = f"{method.brand} card ending in {method.last_four}"
+            label = f"{method.brand} ending in {method.last_four}"
         else:
             way = "gift card" if method.source == "gift_card" else "travel certificate"
             label = way if kinds[method.source] == 1 else f"{way} ending in {ending(method.id)}"
@@ -401,6 +401,18 @@ def _not_looked_at(context: RuleContext) -> bool:
     return _text(context, "reservation_id") not in [row.reservation_id for row in _looked_at(context)]
 
 
+def _look(context: RuleContext) -> tuple[str, Arguments]:
+    return "get_reservation_details", {"reservation_id": _text(context, "reservation_id")}
+
+
+def _look_at_facts(context: RuleContext) -> tuple[str, Arguments]:
+    """At the reservation that could justify the certificate, or one with that many passengers."""
+    user = context.db.agent.users[_text(context, "user_id")]
+    rows = [context.db.agent.reservations[reservation_id] for reservation_id in user.reservations]
+    meant = [*_claims(context), *(row for row in rows if _number(context, "amount") == _gesture(row)), *rows]
+    return "get_reservation_details", {"reservation_id": meant[0].reservation_id}
+
+
 def _facts_not_looked_at(context: RuleContext) -> bool:
     return not any(row.user_id == _text(context, "user_id") for row in _looked_at(context))
 
@@ -520,7 +532,7 @@ def _not_entitled(context: RuleContext) -> bool:
 _LOOK = ("I have to look at the reservation first", ("look", "check"))
 
 RULES = (
-    Rule("0.3", _WRITES, _not_confirmed, "I need your yes first", ("yes", "confirm")),
+    Rule("0.3", _WRITES, _not_confirmed, "I need your yes first", ("yes", "confirm"), avoidable=True),
     Rule(
         "5.6", _BOOK, _too_many_passengers, "a reservation has at most five passengers", ("five", "at most", "5 pass")
     ),
@@ -596,9 +608,9 @@ RULES = (
         "our records show no cancelled flight for that",
         ("no cancelled", "not cancelled", "no canceled", "not canceled", "records", "no flight was"),
     ),
-    Rule("6.8", _FLIGHTS, _not_looked_at, *_LOOK, avoidable=True),
-    Rule("7.11", _CANCEL, _not_looked_at, *_LOOK, avoidable=True),
-    Rule("8.3", _COMPENSATE, _facts_not_looked_at, *_LOOK, avoidable=True),
+    Rule("6.8", _FLIGHTS, _not_looked_at, *_LOOK, avoidable=True, first=_look),
+    Rule("7.11", _CANCEL, _not_looked_at, *_LOOK, avoidable=True, first=_look),
+    Rule("8.3", _COMPENSATE, _facts_not_looked_at, *_LOOK, avoidable=True, first=_look_at_facts),
 )
 
 # What callers say.
@@ -762,7 +774,7 @@ WISHES: tuple[Wish, ...] = (
                 "Could you change my trip that starts on {day} {change}?",
             ),
             "test": (
-                "{reservation} is to be altered {change}; settle it with my {payment}.",
+                "Reservation {reservation} is to be altered {change}; settle it with my {payment}.",
                 "Our trip from {route} needs altering {change}, by way of my {payment}.",
                 "A reservation of mine needs altering.",
                 "Alter {reservation} {change}, please.",
@@ -795,7 +807,7 @@ WISHES: tuple[Wish, ...] = (
                 "Please put down {bags} for my flight from {route} on {day}.",
             ),
             "test": (
-                "{reservation} should carry {bags}; my {payment} is there for any fee.",
+                "Reservation {reservation} should carry {bags}; my {payment} is there for any fee.",
                 "We pack differently: {bags} from {route}, any fee on my {payment}.",
                 "Our luggage has changed.",
                 "The luggage of {reservation} comes to {bags}.",

@@ -110,33 +110,31 @@ def harvest(tool_name: str, value: Any) -> Iterator[KindedValue]:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What a caller brings: who they are, and an address that is in no order yet."""
+    """What a caller brings: who they are, and the parts of addresses that are in no order yet."""
 
     email: Email
     first_name: FirstName
     last_name: LastName
-    zip_code: Zip
-    address1: Address1
-    address2: Address2
-    city: City
-    state: State
-    country: Country
-    new_zip: Zip
+    zip_codes: tuple[Zip, ...]
+    address1: tuple[Address1, ...]
+    address2: tuple[Address2, ...]
+    cities: tuple[City, ...]
+    states: tuple[State, ...]
+    countries: tuple[Country, ...]
 
 
 def _knows(db: Any, caller: str, rng: random.Random) -> Knowledge:
-    user, new = db.agent.users[caller], _new_address(db, caller)
+    user, new = db.agent.users[caller], _new_addresses(db, caller)
     return Knowledge(
         Email(user.email),
         FirstName(user.name.first_name),
         LastName(user.name.last_name),
-        Zip(user.address.zip),
-        Address1(new["address1"]),
-        Address2(new["address2"]),
-        City(new["city"]),
-        State(new["state"]),
-        Country(new["country"]),
-        Zip(new["zip"]),
+        (Zip(user.address.zip), *(Zip(parts["zip"]) for parts in new)),
+        tuple(Address1(parts["address1"]) for parts in new),
+        tuple(Address2(parts["address2"]) for parts in new),
+        tuple(City(parts["city"]) for parts in new),
+        tuple(State(parts["state"]) for parts in new),
+        tuple(Country(parts["country"]) for parts in new),
     )
 
 
@@ -155,17 +153,22 @@ def _stem(user_id: str) -> str:
     return user_id.rpartition("_")[0]
 
 
-def _new_address(db: Any, caller: str) -> dict[str, str]:
+def _new_addresses(db: Any, caller: str) -> list[dict[str, str]]:
+    """Two addresses that the caller has in mind: with one alone, nobody would have to say it."""
     rng = random.Random(f"tau2.retail/{caller}")
-    street, (city, state, zip_code) = rng.choice(_STREETS[db.split]), rng.choice(_PLACES[db.split])
-    return {
-        "address1": f"{rng.randint(11, 989)} {street}",
-        "address2": f"Suite {rng.randint(101, 989)}",
-        "city": city,
-        "state": state,
-        "country": "USA",
-        "zip": zip_code,
-    }
+    return [
+        {
+            "address1": f"{rng.randint(11, 989)} {street}",
+            "address2": f"Suite {rng.randint(101, 989)}",
+            "city": city,
+            "state": state,
+            "country": "USA",
+            "zip": zip_code,
+        }
+        for street, (city, state, zip_code) in zip(
+            rng.sample(_STREETS[db.split], 2), rng.sample(_PLACES[db.split], 2), strict=True
+        )
+    ]
 
 
 def _fields(address: Any) -> dict[str, str]:
@@ -173,7 +176,7 @@ def _fields(address: Any) -> dict[str, str]:
 
 
 def _addresses(db: Any, caller: str) -> list[tuple[dict[str, str], dict[str, str]]]:
-    """Addresses that a caller may name: parts and slots; their own, those of their orders, and a new one."""
+    """Addresses that a caller may name: parts and slots; their own, those of their orders, and new ones."""
     user = db.agent.users[caller]
     named = [("my default address", _fields(user.address))]
     for order_id in user.orders:
@@ -182,8 +185,7 @@ def _addresses(db: Any, caller: str) -> list[tuple[dict[str, str], dict[str, str
     for place, parts in named:
         if parts not in [other for other, _ in found]:
             found.append((parts, {"place": place, "address": _spoken_address(parts)}))
-    new = _new_address(db, caller)
-    return [*found, (new, {"address": _spoken_address(new)})]
+    return [*found, *((parts, {"address": _spoken_address(parts)}) for parts in _new_addresses(db, caller))]
 
 
 def _spoken_address(parts: Mapping[str, str]) -> str:
@@ -211,7 +213,7 @@ def _payments(db: Any, caller: str) -> list[tuple[str, dict[str, str]]]:
     found: list[tuple[str, dict[str, str]]] = []
     for method in methods:
         way = {"credit_card": "credit card", "gift_card": "gift card", "paypal": "PayPal account"}[method.source]
-        label = f"{method.brand} card ending in {method.last_four}" if method.source == "credit_card" else way
+        label = f"{method.brand} ending in {method.last_four}" if method.source == "credit_card" else way
         if method.source != "credit_card" and kinds[method.source] > 1:
             label = f"{way} ending in {ending(method.id)}"
         found.append((method.id, {"payment": label, "way": way}))
@@ -429,6 +431,10 @@ def _not_looked_at(context: RuleContext) -> bool:
     return _text(context, "order_id") not in [call.arguments["order_id"] for call in looked]
 
 
+def _look(context: RuleContext) -> tuple[str, Arguments]:
+    return "get_order_details", {"order_id": _text(context, "order_id")}
+
+
 def _wrong_status(context: RuleContext) -> bool:
     order = _order(context)
     return order is not None and order.status not in (_STATUS[context.call.name], _MODIFIED)
@@ -508,9 +514,16 @@ _OPTION = ("available", "in stock", "out of stock", "different option", "another
 _BALANCE = ("balance", "enough", "cover", "insufficient")
 
 RULES = (
-    Rule("0.6", _WRITES | _READS, _not_identified, "I have to find your account first", ("account", "email", "e-mail")),
+    Rule(
+        "0.6",
+        _WRITES | _READS,
+        _not_identified,
+        "I have to find your account first",
+        ("account", "email", "e-mail"),
+        avoidable=True,
+    ),
     Rule("0.8", _WRITES | _READS | _FINDS, _of_another, "I can serve one customer only", ("one customer", "another")),
-    Rule("0.9", _WRITES, _not_confirmed, "I need your yes first", ("yes", "confirm")),
+    Rule("0.9", _WRITES, _not_confirmed, "I need your yes first", ("yes", "confirm"), avoidable=True),
     Rule(
         "6.1",
         _CANCEL,
@@ -584,10 +597,10 @@ RULES = (
         _OPTION,
     ),
     Rule("11.3", _EXCHANGE, _card_below_difference, "the gift card's balance does not cover the difference", _BALANCE),
-    Rule("6.1", _CANCEL, _not_looked_at, *_LOOK, avoidable=True),
-    Rule("7.1", _MODIFY, _not_looked_at, *_LOOK, avoidable=True),
-    Rule("10.1", _RETURN, _not_looked_at, *_LOOK, avoidable=True),
-    Rule("11.1", _EXCHANGE, _not_looked_at, *_LOOK, avoidable=True),
+    Rule("6.1", _CANCEL, _not_looked_at, *_LOOK, avoidable=True, first=_look),
+    Rule("7.1", _MODIFY, _not_looked_at, *_LOOK, avoidable=True, first=_look),
+    Rule("10.1", _RETURN, _not_looked_at, *_LOOK, avoidable=True, first=_look),
+    Rule("11.1", _EXCHANGE, _not_looked_at, *_LOOK, avoidable=True, first=_look),
 )
 
 # What callers say.

@@ -60,16 +60,15 @@ _IDLE_REASONS = ("lost the phone", "will not use it for a while")
 
 
 def harvest(tool_name: str, value: Any) -> Iterator[KindedValue]:
-    """Every value of a known kind in what a tool returned.
-
-    A customer's lines and bills are ids to look up; only what was looked up is a line or a bill to act on.
-    """
+    """Every value of a known kind in what a tool returned."""
     if not (tool_name.startswith("get_customer") or tool_name in ("get_details_by_id", "get_bills_for_customer")):
         return
     read = orjson.loads(value)
     for row in read if isinstance(read, list) else [read]:
         if "full_name" in row:
             yield "CustomerId", row["customer_id"]
+            yield from (("LineId", line_id) for line_id in row["line_ids"])
+            yield from (("BillId", bill_id) for bill_id in row["bill_ids"])
             yield from (("AnyId", found) for found in (*row["line_ids"], *row["bill_ids"]))
         elif "line_id" in row:
             yield "LineId", row["line_id"]
@@ -249,6 +248,27 @@ def _not_identified(context: RuleContext) -> bool:
     return not any(past.call.name.startswith("get_customer") for past in context.past)
 
 
+def _line_not_looked_at(context: RuleContext) -> bool:
+    return _text(context, "line_id") not in _looked_at(context)
+
+
+def _bill_not_looked_at(context: RuleContext) -> bool:
+    listed = any(past.call.name == "get_bills_for_customer" for past in context.past)
+    return not listed and _text(context, "bill_id") not in _looked_at(context)
+
+
+def _looked_at(context: RuleContext) -> list[str]:
+    return [str(past.call.arguments["id"]) for past in context.past if past.call.name == "get_details_by_id"]
+
+
+def _look_at_line(context: RuleContext) -> tuple[str, Arguments]:
+    return "get_details_by_id", {"id": _text(context, "line_id")}
+
+
+def _look_at_bills(context: RuleContext) -> tuple[str, Arguments]:
+    return "get_bills_for_customer", {"customer_id": _text(context, "customer_id")}
+
+
 def _contract_over(line: Any) -> bool:
     return line.contract_end_date is not None and line.contract_end_date < _TODAY
 
@@ -279,6 +299,8 @@ def _refuels_too_much(context: RuleContext) -> bool:
     return _line(context) is not None and isinstance(amount, int | float) and amount > _MOST_GB
 
 
+_LOOK_AT_LINE = ("I have to look at the line first", ("look", "check"))
+
 RULES = (
     Rule(
         "14.1",
@@ -286,6 +308,7 @@ RULES = (
         _not_identified,
         "I have to find your account first",
         ("account", "phone number", "identify"),
+        avoidable=True,
     ),
     Rule(
         "9.13",
@@ -314,6 +337,24 @@ RULES = (
         _refuels_too_much,
         "at most 2 GB of data can be refueled",
         ("2 gb", "2gb", "two gigabytes", "maximum"),
+    ),
+    Rule(
+        "9.13",
+        _MONEY,
+        _bill_not_looked_at,
+        "I have to look at the bill first",
+        ("look", "check"),
+        avoidable=True,
+        first=_look_at_bills,
+    ),
+    *(
+        Rule(clause, tools, _line_not_looked_at, *_LOOK_AT_LINE, avoidable=True, first=_look_at_line)
+        for clause, tools in (
+            ("10.1", frozenset({"suspend_line"})),
+            ("10.4", frozenset({"resume_line"})),
+            ("11.4", frozenset({"refuel_data"})),
+            ("13.1", frozenset({"enable_roaming", "disable_roaming"})),
+        )
     ),
 )
 
