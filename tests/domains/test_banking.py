@@ -763,4 +763,4 @@ def test_the_policy_quotes_the_numbers_that_code_checks():
     ):
         assert money(cents) in DOMAIN.policy
     assert all(f"{reason} {days}" in DOMAIN.policy for reason, days in CLAIM_DAYS.items())
-    assert len(DOMAIN.policy.split()) < 850
+    assert len(DOMAIN.policy.split()) < 750
