@@ -69,7 +69,7 @@ _PLANS: dict[Split, tuple[tuple[str, int, int, int, bool], ...]] = {
     "train": (
         ("Breeze 3", 900, 30, 0, False),
         ("Breeze 8", 1450, 80, 0, False),
-        ("Breeze 15", 1990, 150, 1, False),
+        ("Breeze 15", 1990, 150, 0, False),
         ("Breeze 30", 2790, 300, 1, False),
         ("Summit 60", 3900, 600, 2, False),
         ("Summit 120", 5200, 1200, 2, False),
@@ -79,7 +79,7 @@ _PLANS: dict[Split, tuple[tuple[str, int, int, int, bool], ...]] = {
     "test": (
         ("Tide 2", 800, 20, 0, False),
         ("Tide 6", 1290, 60, 0, False),
-        ("Tide 12", 1850, 120, 1, False),
+        ("Tide 12", 1850, 120, 0, False),
         ("Tide 25", 2550, 250, 1, False),
         ("Aurora 50", 3690, 500, 2, False),
         ("Aurora 100", 4990, 1000, 2, False),
@@ -126,7 +126,7 @@ _SCENARIOS = (
     *_words("sim roaming line used mode stuck loose point suspended saver fine sim mobile roaming"),
     *_words("airplane sim saver fine point stuck sim suspended mode roaming line loose sim fine"),
     *_words("mobile stuck roaming saver sim point used sim line airplane fine loose roaming mode"),
-    *_words("sim suspended roaming fine stuck saver mobile point used sim suspended fine mode line"),
+    *_words("sim suspended roaming saver stuck saver mobile point used sim suspended fine mode line"),
 )
 """What is the matter with a customer's own phone or line; customers take turns."""
 
@@ -170,7 +170,7 @@ def generate(data: DataSpec) -> Base:
         phones[phone.id] = phone
         if phone.sim_number not in sims:
             owner = customer.id
-            if rng.random() < 0.2 and len(customers) > 1:
+            if rng.random() < 0.3 and len(customers) > 1:
                 owner = CustomerId(f"C{int(customer.id[1:]) - 1}")
             sims[phone.sim_number] = Sim(phone.sim_number, owner, "new")
         for bill in _bills(rng, data.split, customer, [plans[line.plan_id] for line in held], late, len(bills)):
@@ -296,7 +296,7 @@ def _fit_own_line(rng: random.Random, line: Line, scenario: str, late: bool, pla
 
 
 def _phone(rng: random.Random, split: Split, customer: Customer, line: Line, scenario: str) -> Phone:
-    abroad = scenario in ("roaming", "line") or (line.roaming and rng.random() < 0.5)
+    abroad = scenario in ("roaming", "line") or (line.roaming and rng.random() < (0.7 if scenario == "saver" else 0.5))
     esim = scenario != "loose" and rng.random() < 0.3
     new_sim = SimNumber(f"8902{customer.id[1:]:0>15}")
     mode: Literal["automatic", "3G only", "4G only"] = "3G only"
