@@ -49,8 +49,8 @@ def knowledge(db: ClinicDB, caller: str, rng: random.Random) -> Knowledge:
 
 
 def caller_ids(db: ClinicDB) -> list[str]:
-    """Patients who call: all who are old enough to have a phone number on file."""
-    return [row.id for row in db.patients if row.phone]
+    """Patients who are old enough to call; nobody begins or ceases to during an episode."""
+    return db.base.index("patients", "calls")[True]
 
 
 def caller_facts(db: ClinicDB, caller: str) -> dict[str, str]:

@@ -180,6 +180,11 @@ class Patient:
         """The name by which the family calls them."""
         return self.name.partition(" ")[0]
 
+    @property
+    def calls(self) -> bool:
+        """True for those who are old enough to call."""
+        return bool(self.phone)
+
     def plan_id_on(self, day: date) -> PlanId:
         """The plan in force on a day."""
         return self.plan_id if self.next_plan_id is None or day < NEXT_PLAN_DAY else self.next_plan_id

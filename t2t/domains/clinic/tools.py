@@ -28,7 +28,6 @@ from t2t.domains.clinic.schema import (
     Pharmacy,
     PharmacyId,
     Phone,
-    Plan,
     PlanId,
     Prescription,
     PrescriptionId,
@@ -229,12 +228,7 @@ class Instalments:
     months: int
 
 
-def find_row(db: ClinicDB, patient_id: str) -> Patient:
-    """The patient with this id.
-
-    Raises:
-        ToolError: there is none.
-    """
+def _require_patient(db: ClinicDB, patient_id: str) -> Patient:
     found = db.patients.get(patient_id)
     if found is None:
         raise ToolError(f"no patient {patient_id!r}; ids look like 'P1000001' and come from find_patient")
@@ -282,20 +276,18 @@ def _slot_views(db: ClinicDB, slots: Iterable[Slot]) -> list[SlotView]:
             db.clinicians[slot.clinician_id].name,
             slot.site,
             slot.start,
-            f"{end_of(slot.start, slot.kind):%Y-%m-%d %H:%M}",
+            f"{end_of(slot.start, slot.kind):%H:%M}",
         )
         for slot in slots
     ]
 
 
-def _copay_cents(plan: Plan, kind: Kind) -> int:
-    return plan.specialist_copay_cents if TERMS[kind].referral else plan.copay_cents
-
-
-def to_pay_cents(db: ClinicDB, patient: Patient, slot: Slot) -> int:
-    """What a patient pays for a visit at that time: the copay, or outside the network the full price."""
+def _to_pay_cents(db: ClinicDB, patient: Patient, slot: Slot) -> int:
+    """The copay, or outside the network the full price."""
     plan = db.plan_on(patient, day_of(slot.start))
-    return _copay_cents(plan, slot.kind) if slot.site in plan.network else TERMS[slot.kind].price_cents
+    if slot.site not in plan.network:
+        return TERMS[slot.kind].price_cents
+    return plan.specialist_copay_cents if TERMS[slot.kind].referral else plan.copay_cents
 
 
 @tool(writes=False)
@@ -333,7 +325,7 @@ def get_patient(db: ClinicDB, patient_id: PatientId) -> PatientView:
     Args:
         patient_id: Id of the patient.
     """
-    row = find_row(db, patient_id)
+    row = _require_patient(db, patient_id)
     return PatientView(
         row.id,
         row.name,
@@ -353,7 +345,7 @@ def list_appointments(db: ClinicDB, patient_id: PatientId) -> list[AppointmentVi
     Args:
         patient_id: Id of the patient.
     """
-    rows = db.appointments.where("patient_id", find_row(db, patient_id).id)
+    rows = db.appointments.where("patient_id", _require_patient(db, patient_id).id)
     views: list[AppointmentView] = []
     for row in sorted(rows, key=lambda row: row.start):
         clinician = db.clinicians[row.clinician_id]
@@ -386,7 +378,7 @@ def find_slots(
         day: Only this day, YYYY-MM-DD.
         site: Only this site.
     """
-    patient = find_row(db, patient_id)
+    patient = _require_patient(db, patient_id)
     slots = db.slots_of(patient.practice_id, kind)
     if day is not None:
         wanted = _read_day(day)
@@ -418,10 +410,10 @@ def quote_visit(db: ClinicDB, patient_id: PatientId, slot_id: SlotId) -> Quote:
         patient_id: Id of the patient.
         slot_id: Id of the free time.
     """
-    patient = find_row(db, patient_id)
+    patient = _require_patient(db, patient_id)
     slot = _find_slot(db, slot_id, patient)
     plan = db.plan_on(patient, day_of(slot.start))
-    return Quote(plan.name, slot.site in plan.network, money(to_pay_cents(db, patient, slot)))
+    return Quote(plan.name, slot.site in plan.network, money(_to_pay_cents(db, patient, slot)))
 
 
 @tool(writes=False)
@@ -431,7 +423,7 @@ def list_referrals(db: ClinicDB, patient_id: PatientId) -> list[ReferralView]:
     Args:
         patient_id: Id of the patient.
     """
-    rows = db.referrals.where("patient_id", find_row(db, patient_id).id)
+    rows = db.referrals.where("patient_id", _require_patient(db, patient_id).id)
     return [ReferralView(row.id, row.kind, row.issued, row.valid_until, row.visits) for row in rows]
 
 
@@ -454,7 +446,7 @@ def list_prescriptions(db: ClinicDB, patient_id: PatientId) -> list[Prescription
             row.valid_until,
             db.pharmacies[row.pharmacy_id].name,
         )
-        for row in db.prescriptions.where("patient_id", find_row(db, patient_id).id)
+        for row in db.prescriptions.where("patient_id", _require_patient(db, patient_id).id)
     ]
 
 
@@ -465,7 +457,7 @@ def list_pharmacies(db: ClinicDB, patient_id: PatientId) -> list[PharmacyView]:
     Args:
         patient_id: Id of the patient.
     """
-    rows = db.pharmacies.where("practice_id", find_row(db, patient_id).practice_id)
+    rows = db.pharmacies.where("practice_id", _require_patient(db, patient_id).practice_id)
     return [PharmacyView(row.id, row.name) for row in rows]
 
 
@@ -478,7 +470,7 @@ def list_plans(db: ClinicDB, patient_id: PatientId) -> list[PlanView]:
     """
     return [
         PlanView(row.id, row.name, money(row.copay_cents), money(row.specialist_copay_cents), row.ages, row.network)
-        for row in db.plans.where("practice_id", find_row(db, patient_id).practice_id)
+        for row in db.plans.where("practice_id", _require_patient(db, patient_id).practice_id)
     ]
 
 
@@ -489,7 +481,7 @@ def list_invoices(db: ClinicDB, patient_id: PatientId) -> Account:
     Args:
         patient_id: Id of the patient.
     """
-    rows = db.invoices.where("patient_id", find_row(db, patient_id).id)
+    rows = db.invoices.where("patient_id", _require_patient(db, patient_id).id)
     rows.sort(key=lambda row: (row.issued, row.id), reverse=True)
     views = (InvoiceView(row.id, row.text, money(row.cents), row.issued, row.due, row.status) for row in rows)
     return Account(money(sum(row.cents for row in rows if row.status != "paid")), tuple(views))
@@ -503,13 +495,13 @@ def book_appointment(db: ClinicDB, patient_id: PatientId, slot_id: SlotId) -> Bo
         patient_id: Id of the patient.
         slot_id: Id of the free time.
     """
-    patient = find_row(db, patient_id)
+    patient = _require_patient(db, patient_id)
     slot = _find_slot(db, slot_id, patient)
     db.slots.delete(slot.id)
     appointment_id = AppointmentId(f"A{slot.id[1:]}")
     row = Appointment(appointment_id, patient.id, slot.clinician_id, slot.kind, slot.site, slot.start, "booked")
     db.appointments.put(row)
-    return Booking(row.id, row.start, money(to_pay_cents(db, patient, slot)))
+    return Booking(row.id, row.start, money(_to_pay_cents(db, patient, slot)))
 
 
 @tool(writes=True)
@@ -612,7 +604,7 @@ def change_plan(db: ClinicDB, patient_id: PatientId, plan_id: PlanId) -> PlanCha
         patient_id: Id of the patient.
         plan_id: Id of the plan.
     """
-    row = find_row(db, patient_id)
+    row = _require_patient(db, patient_id)
     plan = db.plans.get(plan_id)
     if plan is None or plan.practice_id != row.practice_id:
         raise ToolError(f"the practice accepts no plan {plan_id!r}; list_plans names those it does")
@@ -651,7 +643,7 @@ def name_proxy(db: ClinicDB, patient_id: PatientId, proxy_id: PatientId, scope: 
         proxy_id: Id of the family member who may act.
         scope: Visits and referrals only (appointments), or everything.
     """
-    row = find_row(db, patient_id)
+    row = _require_patient(db, patient_id)
     if proxy_id not in row.family:
         raise ToolError(f"{proxy_id!r} is not in the family of {row.name}; find_patient lists it")
     if Proxy(proxy_id, scope) in row.proxies:
