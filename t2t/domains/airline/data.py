@@ -121,13 +121,16 @@ _LETTERS = "BCDFGHJKLMNPQRSTVWXZ23456789"
 _FIRST_LETTERS: dict[Split, str] = {"train": "BCDFGHJKLM", "test": "NPQRSTVWXZ"}
 _SEAT_ROWS = (12, 9, 6, 13, 10, 8, 5, 11, 14, 7)
 _CAUSES: tuple[Cause, ...] = ("technical", "technical", "crew", "weather", "air traffic control")
+_DISTURBANCES = ("cancelled", "very late", "late", "none")
+_DISTURBED_PERCENT = {-1: (25, 35, 15, 25), 0: (6, 10, 10, 74), 1: (6, 0, 0, 94)}
+"""Shares of `_DISTURBANCES` among the flights of past days (-1), of today and of days to come (1)."""
 
 
 def generate(data: DataSpec) -> Base:
     """Make the airline's data; `data.size` is the number of bookings.
 
     Members grow with the bookings (five for about nine). Flights exist on the days around those that
-    somebody booked, until every route flies every day: about 40,000 in ``train`` and 20,000 in ``test``.
+    somebody booked, until every route flies every day: about 49,000 in ``train`` and 27,000 in ``test``.
     """
     rng = random.Random(f"airline/{data.split}/{data.seed}")
     timetable = _Timetable(rng, data.split)
@@ -182,14 +185,14 @@ class _Timetable:
     rng: random.Random
     split: Split
     flights: dict[str, Flight] = field(default_factory=dict[str, Flight])
-    _days: dict[tuple[str, str], list[FlightId]] = field(default_factory=dict[tuple[str, str], list[FlightId]])
+    _days: dict[tuple[str, int], list[FlightId]] = field(default_factory=dict[tuple[str, int], list[FlightId]])
     _next_seat: dict[str, int] = field(default_factory=dict[str, int])
     _hours: dict[str, tuple[time, ...]] = field(default_factory=dict[str, tuple[time, ...]])
 
     def on(self, start: _Place, end: _Place, day: datetime) -> list[Flight]:
         """Flights of a day, in order of departure."""
         route = Route(f"{start.code}-{end.code}")
-        key = (route, f"{day:%m%d}")
+        key = (route, day.toordinal())
         if key not in self._days:
             kilometres = _distance_km(start, end)
             made = [
@@ -249,21 +252,17 @@ class _Timetable:
 
     def _disturbed(self, flight: Flight, leaves: datetime) -> Flight:
         """Delays are known for today and the past, cancellations ahead too."""
-        rng = self.rng
-        cancelled, very_late, late = 0.06, 0.06, 0.06
-        if leaves.date() < NOW.date():
-            cancelled, very_late, late = 0.25, 0.6, 0.75
-        elif leaves.date() == NOW.date():
-            cancelled, very_late, late = 0.06, 0.16, 0.26
-        chance = rng.random()
-        if chance < cancelled:
+        rng, today = self.rng, NOW.date()
+        when = (leaves.date() > today) - (leaves.date() < today)
+        (kind,) = rng.choices(_DISTURBANCES, _DISTURBED_PERCENT[when])
+        if kind == "cancelled":
             told = min(leaves - timedelta(days=rng.choice((1, 3, 6, 10, 14, 18, 30))), NOW - timedelta(days=1))
             cause = rng.choice(_CAUSES[:4])
             return replace(flight, cancelled=True, announced=told.date().isoformat(), cause=cause)
-        if chance < late:
-            delay = rng.randrange(DISRUPTION_MINUTES, 400, 5) if chance < very_late else rng.randrange(10, 60, 5)
-            return replace(flight, delay_minutes=delay, cause=rng.choice(_CAUSES))
-        return flight
+        if kind == "none":
+            return flight
+        delay = rng.randrange(DISRUPTION_MINUTES, 400, 5) if kind == "very late" else rng.randrange(10, 60, 5)
+        return replace(flight, delay_minutes=delay, cause=rng.choice(_CAUSES))
 
 
 def _distance_km(start: _Place, end: _Place) -> int:
@@ -309,7 +308,7 @@ def _booking(
 
 def _locator(rng: random.Random, split: Split, index: int) -> str:
     """A booking code; the factor has no divisor in common with the number of codes, so they differ."""
-    number = index * 7_919_317 % len(_LETTERS) ** 5
+    number = index * 7_919_321 % len(_LETTERS) ** 5
     code = ""
     for _ in range(5):
         number, digit = divmod(number, len(_LETTERS))
@@ -318,7 +317,7 @@ def _locator(rng: random.Random, split: Split, index: int) -> str:
 
 
 def _itinerary(rng: random.Random, split: Split, timetable: _Timetable, taken: set[str]) -> list[Flight]:
-    """One to three flights on days that no other trip of the member has, which are added to `taken`."""
+    """One or two flights on days that no other trip of the member has, which are added to `taken`."""
     while True:
         flights = _try_itinerary(rng, split, timetable)
         days = {flight.day for flight in flights}
