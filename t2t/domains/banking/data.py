@@ -176,7 +176,7 @@ def order_days_of(customer: Customer) -> tuple[MonthDay, ...]:
 
 def new_payees_of(customer: Customer) -> tuple[PayeeName, ...]:
     """Payees the customer may want to add; the same at every call."""
-    names = _NEW_PAYEES[split_of(customer)]
+    names = _NEW_PAYEES[_split_of(customer)]
     return tuple(PayeeName(name) for name in random.Random(f"payees/{customer.id}").sample(names, 3))
 
 
@@ -190,12 +190,12 @@ def new_emails_of(customer: Customer) -> tuple[NewEmail, ...]:
     """E-mail addresses the customer may want to use instead; the same at every call."""
     first, last = customer.name.lower().split(" ")
     number = customer.id[-2:]
-    hosts = _HOSTS[split_of(customer)]
+    hosts = _HOSTS[_split_of(customer)]
     texts = (f"{first[0]}.{last}{number}@{hosts[0]}", f"{last}.{first}{number}@{hosts[1]}", f"{first}{last}@{hosts[2]}")
     return tuple(NewEmail(text) for text in texts)
 
 
-def split_of(customer: Customer) -> Split:
+def _split_of(customer: Customer) -> Split:
     """The half of the data that a customer belongs to."""
     return "test" if int(customer.id[1:]) > _OFFSET["test"] else "train"
 

@@ -611,7 +611,7 @@ def create_standing_order(
     """
     account, payee, cents = find_account(db, account_id), _find_payee(db, payee_id), _read_amount(amount)
     if not 1 <= day <= 28:
-        raise ToolError(f"day {day} is not in every month's reach; name a day from 1 to 28")
+        raise ToolError(f"a standing order cannot run on day {day}; name a day from 1 to 28")
     order_id = StandingOrderId(_new_id("S", account.id, payee.id, cents, day))
     if db.standing_orders.get(order_id) is not None:
         raise ToolError(f"this standing order to {payee.name} exists already; list_standing_orders shows it")

@@ -450,7 +450,7 @@ _ADD_PAYEE = Wish(
             "Actually, the number is {new_number}.",
             "Wait, the name should be {new_payee}.",
             "Sorry, I read the wrong line: {new_payee}, number {new_number}.",
-            "On second thought, add {new_payee} instead, with {new_number}.",
+            "On second thought, make it {new_payee}, number {new_number}.",
         ),
         "test": (
             "Hold on, I misread: the digits are {new_number}.",
