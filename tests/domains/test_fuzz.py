@@ -2,10 +2,13 @@
 
 import ast
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from documented import load_bikes
 
 from t2t.domain.domain import list_domains
 from t2t.domain.environment import Environment
@@ -41,6 +44,14 @@ def test_ten_thousand_hostile_calls_are_answered_or_refused_and_change_nothing(
     inspect: Callable[[str], Inspection], name: str
 ):
     assert assault(inspect(name), 10_000, "long") == []
+
+
+def test_a_tool_that_trusts_its_text_is_found():
+    bikes = load_bikes()
+    trusting = replace(bikes.tool_by_name["find_rider"], function=lambda db, email: date.fromisoformat(email[-10:]))
+    domain = replace(bikes, tools=(trusting, *bikes.tools[1:]), wishes=())
+    problems = assault(Inspection(domain), 1_000, "planted")
+    assert any("find_rider" in problem and "ValueError" in problem for problem in problems)
 
 
 def test_nothing_in_the_package_runs_text_as_code():
