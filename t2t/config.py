@@ -64,7 +64,7 @@ class McpConfig(Section):
     """An MCP server whose tools are those of a domain."""
 
     command: tuple[str, ...] = Field(min_length=1)
-    """Starts the server; ``{folder}`` stands for a folder of the process, ``{seed}``, ``{size}``, ``{split}`` for data."""
+    """Starts the server; ``{folder}`` is a folder of the process, ``{seed}``, ``{size}`` and ``{split}`` its data."""
     env: dict[str, str] = {}
     """Environment variables beside ``PATH``, ``HOME`` and the like, with the same words in braces."""
     files: str = ""
@@ -93,6 +93,42 @@ class McpConfig(Section):
     """Longest wait for the server to start."""
     call_timeout_s: float = Field(default=30, gt=0)
     """Longest wait for one answer."""
+
+
+class ApiConfig(Section):
+    """A model behind an OpenAI-compatible endpoint."""
+
+    base_urls: tuple[str, ...] = ()
+    """Endpoints, such as ``http://127.0.0.1:8000``; several must serve the same model."""
+    model: str = ""
+    """Model name as served."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the key; empty sends none."""
+    temperature: float = Field(default=0.7, ge=0)
+    """Sampling temperature; 0 is greedy."""
+    max_tokens: int = Field(default=300, ge=1)
+    """Tokens per reply."""
+    request_timeout_s: float = Field(default=120, gt=0)
+    """Longest wait for one reply."""
+    args: dict[str, Any] = {}
+    """Further fields of each request, passed as they are."""
+
+
+class UserConfig(Section):
+    """Who plays the caller."""
+
+    kind: Literal["scripted", "model"] = "scripted"
+    """``scripted`` follows the scenario to the letter; ``model`` plays it freely, over ``user.api``."""
+    api: ApiConfig = ApiConfig()
+    """The model that plays the caller."""
+
+    @model_validator(mode="after")
+    def _a_model_has_an_endpoint(self) -> "UserConfig":
+        if self.kind == "model" and not (self.api.base_urls and self.api.model):
+            raise ValueError(
+                "user.kind=model needs user.api.base_urls, such as [http://127.0.0.1:8000], and user.api.model"
+            )
+        return self
 
 
 class DomainConfig(Section):
@@ -226,6 +262,8 @@ class EvaluateConfig(Section):
     """Tokens per agent turn."""
     temperature: float = Field(default=0.0, ge=0)
     """Sampling temperature; 0 is greedy."""
+    tau2: tuple[str, ...] = ()
+    """tau2's human-written tasks to play as well, such as ``retail:test``; a model has to play their callers."""
 
 
 class ComputeConfig(Section):
@@ -262,6 +300,7 @@ class RunConfig(Section):
     filter: FilterConfig = FilterConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    user: UserConfig = UserConfig()
     compute: ComputeConfig = ComputeConfig()
     paths: PathsConfig = PathsConfig()
 
@@ -273,6 +312,15 @@ class RunConfig(Section):
                 f"evaluate.domains holds {both[0]!r}, which domain.train trains on; "
                 "list only unseen domains there (trained ones are always evaluated)"
             )
+        for part in self.evaluate.tau2:
+            name = f"tau2.{part.partition(':')[0]}"
+            if name in (*self.domain.train, *self.evaluate.domains):
+                raise ValueError(
+                    f"evaluate.tau2 holds {part!r}, whose domain {name!r} also stands in domain.train or "
+                    "evaluate.domains; one table row would mix two kinds of tasks"
+                )
+        if self.evaluate.tau2 and self.user.kind != "model":
+            raise ValueError("evaluate.tau2 needs user.kind=model: no script knows what those callers would say")
         if not self.domain.train:
             raise ValueError("domain.train is empty; name at least one domain")
         return self

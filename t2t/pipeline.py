@@ -48,6 +48,14 @@ def _model(config: RunConfig) -> JsonValue:
     return {**config.model.model_dump(mode="json"), "template_hash": template_hash(config.model.template)}
 
 
+def _caller(config: RunConfig) -> JsonValue:
+    return (
+        config.user.model_dump(mode="json", exclude={"api": {"base_urls", "api_key_env", "request_timeout_s"}})
+        if config.user.kind == "model"
+        else config.user.kind
+    )
+
+
 def _talk_settings(settings: "dict[str, JsonValue]") -> JsonValue:
     return {name: value for name, value in settings.items() if name != "concurrency"}
 
@@ -72,7 +80,7 @@ STAGES: tuple[Stage, ...] = (
         ("synthesize",),
         lambda c: [
             _talk_settings(c.rollout.model_dump(mode="json")),
-            _model(c) if c.rollout.agent == "model" else "",
+            [_model(c), _caller(c)] if c.rollout.agent == "model" else "",
         ],
         rollout.run,
     ),
@@ -81,7 +89,7 @@ STAGES: tuple[Stage, ...] = (
         "baseline",
         1,
         ("synthesize",),
-        lambda c: [_talk_settings(c.evaluate.model_dump(mode="json")), _model(c), c.engine.dtype],
+        lambda c: [_talk_settings(c.evaluate.model_dump(mode="json")), _model(c), _caller(c), c.engine.dtype],
         evaluate.run_baseline,
     ),
     Stage("train", 1, ("filter", "rollout"), lambda c: [c.train.model_dump(mode="json"), _model(c)], train.run),
@@ -89,7 +97,7 @@ STAGES: tuple[Stage, ...] = (
         "evaluate",
         1,
         ("synthesize", "train"),
-        lambda c: [_talk_settings(c.evaluate.model_dump(mode="json")), _model(c), c.engine.dtype],
+        lambda c: [_talk_settings(c.evaluate.model_dump(mode="json")), _model(c), _caller(c), c.engine.dtype],
         evaluate.run_tuned,
     ),
 )

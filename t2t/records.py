@@ -297,6 +297,8 @@ class StopReason(StrEnum):
     """Too many calls in a row were refused."""
     CONTEXT_OVERFLOW = "context_overflow"
     """The next prompt would not fit the model's context."""
+    USER_FAILED = "user_failed"
+    """The simulated caller broke down; no fault of the agent."""
 
 
 class Turn(Record):

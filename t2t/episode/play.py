@@ -10,10 +10,13 @@ from typing import NamedTuple
 
 from t2t.domain.environment import Environment
 from t2t.episode.agent import system_prompt
-from t2t.episode.user import ScriptedUser
+from t2t.episode.user import ScriptedSimulator, UserSimulator, UserTurn
 from t2t.models.chat import ChatSession, ContextOverflow
 from t2t.records import Message, Rollout, StopReason, Task, ToolResult, Turn, UserAction
 from t2t.verify.verifier import Talk, verify
+
+_MAX_ACTIONS = 12
+"""Uses of their tools that a caller may make before they speak."""
 
 
 class Limits(NamedTuple):
@@ -26,7 +29,13 @@ class Limits(NamedTuple):
 
 
 async def play(
-    task: Task, agent: str, attempt: int, session: ChatSession, environment: Environment, limits: Limits
+    task: Task,
+    agent: str,
+    attempt: int,
+    session: ChatSession,
+    environment: Environment,
+    limits: Limits,
+    user: UserSimulator | None = None,
 ) -> Rollout:
     """Play `task` once and judge it.
 
@@ -37,22 +46,23 @@ async def play(
         session: A fresh talk with the agent.
         environment: A fresh environment on the task's data.
         limits: Bounds of the talk.
+        user: Plays the caller; the scripted one where none is given.
 
     Raises:
-        InfraError: the agent's service failed; nothing was recorded, the attempt is owed.
+        InfraError: the service of the agent or of the caller failed; nothing was recorded, the attempt is owed.
     """
-    user = ScriptedUser(task.scenario, task.id)
-    new = [
-        Message(role="system", content=system_prompt(environment.domain)),
-        Message(role="user", content=user.open()),
-    ]
-    messages = list(new)
+    user = user or ScriptedSimulator(task.scenario, task.id)
+    system = Message(role="system", content=system_prompt(environment.domain))
+    messages: list[Message] = [system]
+    turn = await _act(user, await user.open(), environment, messages, [])
+    new = [system, Message(role="user", content=turn.text)]
+    messages.append(new[-1])
     turns: list[Turn] = []
     broken: list[str] = []
     confirmed = False
     errors = 0
-    stop_reason = StopReason.MAX_TURNS
-    for _ in range(limits.max_turns):
+    stop_reason = StopReason.USER_FAILED if turn.failed else StopReason.MAX_TURNS
+    for _ in range(0 if turn.failed else limits.max_turns):
         try:
             reply = await session.reply(new)
         except ContextOverflow:
@@ -74,12 +84,10 @@ async def play(
                 confirmed = False
             new.append(Message(role="tool", content=result.content, result=result))
         if not new:
-            turn = user.answer(reply.message.content)
-            if turn.actions:
-                made, clauses = _do(environment, turn.actions, len(messages))
-                messages.extend(made)
-                broken.extend(clauses)
-                turn = user.tell_results(turn.actions, [message.result for message in made if message.result])
+            turn = await _act(user, await user.answer(reply.message.content), environment, messages, broken)
+            if turn.failed:
+                stop_reason = StopReason.USER_FAILED
+                break
             confirmed = confirmed or turn.agrees
             new.append(Message(role="user", content=turn.text))
             if turn.done:
@@ -106,6 +114,20 @@ async def play(
         final_hash=final_hash,
         reward=verify(task, talk),
     )
+
+
+async def _act(
+    user: UserSimulator, turn: UserTurn, environment: Environment, messages: list[Message], broken: list[str]
+) -> UserTurn:
+    """Let the caller use their tools until they speak; calls and results go into `messages`."""
+    for _ in range(_MAX_ACTIONS):
+        if not turn.actions:
+            return turn
+        made, clauses = _do(environment, turn.actions, len(messages))
+        messages.extend(made)
+        broken.extend(clauses)
+        turn = await user.tell_results(turn.actions, [message.result for message in made if message.result])
+    return UserTurn("", failed=True)
 
 
 def _do(environment: Environment, actions: Sequence[UserAction], number: int) -> tuple[list[Message], list[str]]:

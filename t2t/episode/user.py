@@ -7,7 +7,7 @@ situation. It takes the first statement that is no question and announces nothin
 import random
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -47,7 +47,25 @@ class UserTurn(NamedTuple):
     agrees: bool = False
     """True when they accept what the agent proposed."""
     actions: tuple[UserAction, ...] = ()
-    """What they do first, with tools of their own; `text` is then empty, and `ScriptedUser.tell_results` speaks."""
+    """What they do first, with tools of their own; `text` is then empty, and `tell_results` speaks."""
+    failed: bool = False
+    """True when the simulation broke down: no words, or no room for them."""
+
+
+class UserSimulator(Protocol):
+    """Someone who plays a caller."""
+
+    async def open(self) -> UserTurn:
+        """The first message."""
+        ...
+
+    async def answer(self, text: str) -> UserTurn:
+        """Answer one message of the agent that was meant for the caller."""
+        ...
+
+    async def tell_results(self, actions: Sequence[UserAction], results: Sequence[ToolResult]) -> UserTurn:
+        """Say what came of the actions of a turn, or do more."""
+        ...
 
 
 class ScriptedUser:
@@ -116,6 +134,26 @@ class ScriptedUser:
         if self._puzzled > _PATIENCE:
             return UserTurn("I give up. Goodbye.", done=True)
         return UserTurn(text, agrees=agrees)
+
+
+class ScriptedSimulator:
+    """A `ScriptedUser` as the conversation loop takes callers."""
+
+    def __init__(self, scenario: UserScenario, seed: str) -> None:
+        """Play `scenario`; see `ScriptedUser`."""
+        self._user = ScriptedUser(scenario, seed)
+
+    async def open(self) -> UserTurn:
+        """The first message."""
+        return UserTurn(self._user.open())
+
+    async def answer(self, text: str) -> UserTurn:
+        """Answer one message of the agent that was meant for the caller."""
+        return self._user.answer(text)
+
+    async def tell_results(self, actions: Sequence[UserAction], results: Sequence[ToolResult]) -> UserTurn:
+        """Say what came of the actions of a turn."""
+        return self._user.tell_results(actions, results)
 
 
 def _asked_places(said: str, phrase: str) -> Iterator[int]:

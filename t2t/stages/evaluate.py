@@ -14,12 +14,16 @@ from t2t.records import Rollout, Task
 from t2t.stages.rollout import is_training, summary
 from t2t.stages.serving import serve
 from t2t.stages.stage import StageContext
-from t2t.stages.talks import idle_sessions, model_sessions, play_all, reference_sessions
+from t2t.stages.talks import callers_of, idle_sessions, model_sessions, play_all, reference_sessions
 from t2t.store import Writer, read_records
 
 
 def held_out_tasks(config: RunConfig, tasks: list[Task]) -> list[Task]:
-    """The evaluated tasks: all of the trained domains, ``evaluate.num_unseen`` of each unseen one."""
+    """The evaluated tasks: all of the trained domains, ``evaluate.num_unseen`` of each unseen one, and tau2's.
+
+    Raises:
+        ConfigError: ``evaluate.tau2`` names what tau2 does not have, or tau2 is not installed.
+    """
     chosen: list[Task] = []
     by_domain: dict[str, list[Task]] = defaultdict(list)
     for task in tasks:
@@ -38,6 +42,11 @@ def held_out_tasks(config: RunConfig, tasks: list[Task]) -> list[Task]:
                 if left and by_intent[intent]:
                     chosen.append(by_intent[intent].pop(0))
                     left -= 1
+    for part in config.evaluate.tau2:
+        from t2t.interop.tau2 import load_tasks
+
+        member, _, split = part.partition(":")
+        chosen.extend(load_tasks(member, split or "test"))
     return chosen
 
 
@@ -65,7 +74,8 @@ def _run(context: StageContext, *, baseline: bool) -> dict[str, JsonValue]:
             play_all(tasks, "do_nothing", idle_sessions, config.evaluate, servers, writer, label)
             play_all(tasks, "reference", reference_sessions, config.evaluate, servers, writer, label)
         with serve(config, source, agent, context.folder / "server.log", config.evaluate) as model:
-            play_all(tasks, agent, model_sessions(model, servers), config.evaluate, servers, writer, label)
+            sessions, callers = model_sessions(model, servers), callers_of(config.user, servers)
+            play_all(tasks, agent, sessions, config.evaluate, servers, writer, label, callers)
     agents = defaultdict[str, list[Rollout]](list)
     for rollout in read_records(file, Rollout):
         agents[rollout.agent].append(rollout)

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from t2t.records import Rollout, Task
 from t2t.stages.serving import serve
 from t2t.stages.stage import StageContext
-from t2t.stages.talks import model_sessions, play_all, reference_sessions
+from t2t.stages.talks import callers_of, model_sessions, play_all, reference_sessions
 from t2t.store import Writer, read_records
 
 
@@ -24,7 +24,9 @@ def run(context: StageContext) -> dict[str, JsonValue]:
             play_all(tasks, "reference", reference_sessions, config.rollout, servers, writer, "rollout")
         else:
             with serve(config, config.model.source, "base", context.folder / "server.log", config.rollout) as model:
-                play_all(tasks, "base", model_sessions(model, servers), config.rollout, servers, writer, "rollout")
+                callers = callers_of(config.user, servers)
+                sessions = model_sessions(model, servers)
+                play_all(tasks, "base", sessions, config.rollout, servers, writer, "rollout", callers)
     return summary(read_records(file, Rollout))
 
 

@@ -4,11 +4,12 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
-from t2t.config import EvaluateConfig, McpConfig, RolloutConfig
+from t2t.config import EvaluateConfig, McpConfig, RolloutConfig, UserConfig
 from t2t.domain.domain import load_domain
 from t2t.domain.environment import Environment
 from t2t.episode.agent import IdleAgent, ReferenceAgent
 from t2t.episode.play import Limits, play
+from t2t.episode.user import UserSimulator
 from t2t.errors import InfraError, RunError
 from t2t.log import Progress
 from t2t.models.chat import ChatModel, ChatSession
@@ -17,6 +18,9 @@ from t2t.store import Writer
 
 Sessions = Callable[[Task, int], ChatSession]
 """Starts the agent's side of one attempt at a task."""
+
+Callers = Callable[[Task, int], UserSimulator | None]
+"""Starts the caller's side of one attempt at a task; None is the scripted caller."""
 
 
 def reference_sessions(task: Task, attempt: int) -> ChatSession:
@@ -38,6 +42,26 @@ def model_sessions(model: ChatModel, servers: Mapping[str, McpConfig]) -> Sessio
     return start
 
 
+def callers_of(settings: UserConfig, servers: Mapping[str, McpConfig]) -> Callers:
+    """Who plays the callers: the script, or a model behind an endpoint.
+
+    Raises:
+        ConfigError: the endpoint cannot work.
+    """
+    if settings.kind == "scripted":
+        return lambda task, attempt: None
+    from t2t.episode.model_user import ModelUser
+    from t2t.models.api import ApiChat
+
+    model = ApiChat(settings.api)
+
+    def start(task: Task, attempt: int) -> UserSimulator:
+        domain = load_domain(task.domain, servers)
+        return ModelUser(domain, task.scenario, model, seed_for(f"user/{task.id}", attempt))
+
+    return start
+
+
 def seed_for(task_id: str, attempt: int) -> int:
     """Seed of one attempt: independent of order, concurrency and resumption. Below 2**31."""
     return int.from_bytes(hashlib.sha256(f"{task_id}/{attempt}".encode()).digest()[:4], "big") >> 1
@@ -51,6 +75,7 @@ def play_all(
     servers: Mapping[str, McpConfig],
     writer: Writer,
     label: str,
+    callers: Callers | None = None,
 ) -> None:
     """Play every task as often as `settings` says and append the rollouts; what is there is not played again.
 
@@ -74,7 +99,8 @@ def play_all(
         while not queue.empty():
             task, attempt = queue.get_nowait()
             environment = Environment(load_domain(task.domain, servers), task.data)
-            rollout: Rollout = await play(task, agent, attempt, sessions(task, attempt), environment, limits)
+            session, user = sessions(task, attempt), callers(task, attempt) if callers else None
+            rollout: Rollout = await play(task, agent, attempt, session, environment, limits, user)
             writer.append(rollout)
             finished += 1
             successes += rollout.reward.value == 1.0
