@@ -505,28 +505,23 @@ def _prescriptions(tables: _Tables, practice: _Practice, patient: Patient, visit
 
 
 def _invoices(tables: _Tables, patient: Patient, visits: Sequence[Appointment]) -> None:
-    """Invoices for most of the visits that are done; at most one is paid in instalments."""
+    """Invoices for most of the visits that are done, and now and then an older one that is paid in instalments."""
     rng = tables.rng
-    pays_off = rng.random() < 0.4
     for visit in visits:
-        if rng.random() < 0.3:
-            continue
-        day = day_of(visit.start)
-        long_ago = (TODAY - day).days > 60
-        status: InvoiceStatus = "open"
-        if pays_off and long_ago:
-            status, pays_off = "in instalments", False
-        elif rng.random() < (0.75 if long_ago else 0.2):
-            status = "paid"
-        cents = rng.randrange(1800, 12000, 50) if rng.random() < 0.35 else rng.randrange(10000, 42000, 50)
-        invoice_id = InvoiceId(tables.new_id("I"))
-        tables.invoices[invoice_id] = Invoice(
-            invoice_id,
-            patient.id,
-            visit.kind,
-            cents,
-            day.isoformat(),
-            (day + timedelta(days=30)).isoformat(),
-            status,
-            rng.choice((3, 6, 12)) if status == "in instalments" else 0,
-        )
+        if rng.random() < 0.75:
+            day = day_of(visit.start)
+            paid = rng.random() < (0.75 if (TODAY - day).days > 60 else 0.15)
+            _invoice(tables, patient, visit.kind, day, "paid" if paid else "open")
+    if rng.random() < 0.2:
+        _invoice(tables, patient, "skin check", TODAY - timedelta(days=rng.randint(100, 300)), "in instalments")
+
+
+def _invoice(tables: _Tables, patient: Patient, kind: Kind, day: date, status: InvoiceStatus) -> None:
+    rng = tables.rng
+    cents = rng.randrange(6000, 10000, 50) if rng.random() < 0.3 else rng.randrange(10000, 42000, 50)
+    due = day + timedelta(days=30)
+    months = rng.choice((3, 6, 12)) if status == "in instalments" else 0
+    invoice_id = InvoiceId(tables.new_id("I"))
+    tables.invoices[invoice_id] = Invoice(
+        invoice_id, patient.id, kind, cents, day.isoformat(), due.isoformat(), status, months
+    )
