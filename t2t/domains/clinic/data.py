@@ -69,7 +69,7 @@ _LAST: dict[Split, tuple[str, ...]] = {
     "train": _words(
         "Abrams Almeida Archer Aydin Baker Barton Becker Bianchi Blum Borg Bristow Cahill Carver Chowdhury Clarke "
         "Correa Crane Dahlin Dawson Delgado Donovan Egan Ekstrom Esposito Fairfax Fiore Frank Gallo Garner Girard "
-        "Goodwin Haas Harper Hedlund Herrera Hussain Ingram Jankowski Joyce Kaplan Keane Klara Kovac Lang Lassen Leroy "
+        "Goodwin Haas Harper Hedlund Herrera Hussain Ingram Jankowski Joyce Kaplan Keane Kramer Kovac Lang Lassen Leroy "
         "Lombardi Lucero Madsen Marsh Mistry Molina"
     ),
     "test": _words(
@@ -155,7 +155,7 @@ class _Tables:
     people: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """Names with dates of birth; no two patients share both."""
     numbers: Counter[str] = field(default_factory=Counter[str])
-    """Rows numbered so far, by the letters of their ids."""
+    """Rows numbered so far, by series: the letter of their ids, or "calendar" for visits and free times."""
 
     def new_id(self, letter: str, series: str = "") -> str:
         """An id that no row of either split has; ids of one series share their numbers."""
