@@ -69,7 +69,7 @@ _LAST: dict[Split, tuple[str, ...]] = {
     "train": _words(
         "Abrams Almeida Archer Aydin Baker Barton Becker Bianchi Blum Borg Bristow Cahill Carver Chowdhury Clarke "
         "Correa Crane Dahlin Dawson Delgado Donovan Egan Ekstrom Esposito Fairfax Fiore Frank Gallo Garner Girard "
-        "Goodwin Haas Harper Hedlund Herrera Hussain Ingram Jankowski Joyce Kaplan Keane Kramer Kovac Lang Lassen Leroy "
+        "Goodwin Haas Harper Hedlund Herrera Hussain Ingram Jankowski Joyce Kaplan Keane Kral Kovac Lang Lassen Leroy "
         "Lombardi Lucero Madsen Marsh Mistry Molina"
     ),
     "test": _words(
