@@ -262,6 +262,8 @@ class _Timetable:
         if kind == "none":
             return flight
         delay = rng.randrange(DISRUPTION_MINUTES, 400, 5) if kind == "very late" else rng.randrange(10, 60, 5)
+        if when == 0:  # so that a flight of today leaves today
+            delay = min(delay, 24 * 60 - 5 - leaves.hour * 60 - leaves.minute)
         return replace(flight, delay_minutes=delay, cause=rng.choice(_CAUSES))
 
 

@@ -190,6 +190,15 @@ _INFANT = Slot(
         "test": ("We named the baby {value}.", "Our little one is {value}."),
     },
 )
+_ADULT = Slot(
+    "who",
+    ("which adult", "which passenger", "whose lap", "who will", "who is", "for whom", "travel with", "on the lap"),
+    "On whose lap does the infant travel?",
+    {
+        "train": ("With {value}.", "{value} takes the baby.", "On the lap of {value}."),
+        "test": ("The adult is {value}.", "It is {value} who holds the little one."),
+    },
+)
 _BORN = Slot(
     "born",
     ("born", "birth", "how old"),
@@ -552,7 +561,7 @@ _ASSIST = Wish(
 _INFANT_WISH = Wish(
     tool="add_infant",
     candidates=candidates.infants,
-    slots=(_INFANT, _BORN, _WHO, _TRIP, _BEGINS),
+    slots=(_INFANT, _BORN, _ADULT, _TRIP, _BEGINS),
     openings={
         "train": (
             "Please add our baby {infant}, born {born}, to the trip to {trip}, with {who}.",
