@@ -1,8 +1,8 @@
 """A seeded walker: chains tool outputs into tool inputs by kind and keeps what the rules allow.
 
 A walk acts for one caller. It identifies them, then reads until it can make the call it is after:
-the wish seen least so far, or, for a blocked walk, the wish and clause seen least. Reads that the
-later calls do not need are dropped, and what stays is replayed before it is yielded.
+the wish seen least so far, or, for a blocked walk, the wish and clause seen least. Reads that neither
+the later calls nor a rule need are dropped, and what stays is replayed before it is yielded.
 """
 
 import random
