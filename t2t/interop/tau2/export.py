@@ -10,7 +10,8 @@ message. What that basis cannot say:
   was undone goes unseen.
 - Words and dates. tau2 finds a text inside a longer word ("5.00" in "15.00") and no date but the ISO one.
 
-Tasks that were written on tau2's own data are for tau2's own environment; they need no wrapper.
+Tasks that were written on tau2's own data are for tau2's own environment; they need no wrapper. Where a
+call of telecom makes a new bill, tau2 draws its id at random, and no talk can end in the reference's state.
 """
 
 import inspect
@@ -59,7 +60,7 @@ from pathlib import Path
 
 from t2t.interop.tau2.export import register
 
-register({domain!r}, Path(__file__).with_name("tasks.json"))
+register("{domain}", Path(__file__).with_name("tasks.json"))
 
 if __name__ == "__main__":
     from tau2.cli import main
