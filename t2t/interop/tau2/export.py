@@ -243,7 +243,7 @@ def _constructor(domain_name: str) -> Callable[..., Any]:
     def make(solo_mode: bool = False) -> Any:
         if solo_mode:
             raise ValueError("t2t's tasks have a caller; tau2's solo mode has none")
-        return _classes().environment(domain)
+        return _environment_class()(domain)
 
     return make
 
@@ -271,85 +271,82 @@ class _Live:
         self._environment = Environment(self.domain, data)
 
 
-class _Classes:
-    """tau2's classes, filled with t2t; made when tau2 is there."""
+@lru_cache
+def _environment_class() -> Any:
+    """tau2's classes of environments and tools, filled with t2t; made when tau2 is there."""
+    tools: Any = import_tau2("environment.tool")
+    kits: Any = import_tau2("environment.toolkit")
+    environments: Any = import_tau2("environment.environment")
+    messages: Any = import_tau2("data_model.message")
 
-    def __init__(self) -> None:
-        tools: Any = import_tau2("environment.tool")
-        kits: Any = import_tau2("environment.toolkit")
-        environments: Any = import_tau2("environment.environment")
-        messages: Any = import_tau2("data_model.message")
+    class ExportedTool(tools.Tool):
+        """A tool with t2t's schema in place of the one that tau2 reads off a function."""
 
-        class ExportedTool(tools.Tool):
-            """A tool with t2t's schema in place of the one that tau2 reads off a function."""
+        @property
+        def openai_schema(self) -> dict[str, JsonValue]:
+            return self.info["schema"]
 
-            @property
-            def openai_schema(self) -> dict[str, JsonValue]:
-                return self.info["schema"]
+    class Kit(kits.ToolKitBase):
+        """The tools of one side; its database is t2t's."""
 
-        class Kit(kits.ToolKitBase):
-            """The tools of one side; its database is t2t's."""
+        def __init__(self, live: _Live, own: Iterable[Tool], side: Side) -> None:
+            super().__init__()
+            self._live = live
+            self._own = {tool.name: tool for tool in own}
+            self._side: Side = side
 
-            def __init__(self, live: _Live, own: Iterable[Tool], side: Side) -> None:
-                super().__init__()
-                self._live = live
-                self._own = {tool.name: tool for tool in own}
-                self._side: Side = side
+        @property
+        def tools(self) -> dict[str, Callable[..., Any]]:
+            return {name: self._function(tool) for name, tool in self._own.items()}
 
-            @property
-            def tools(self) -> dict[str, Callable[..., Any]]:
-                return {name: self._function(tool) for name, tool in self._own.items()}
+        def get_tools(self) -> dict[str, Any]:
+            return {name: self._exported(name, function) for name, function in self.tools.items()}
 
-            def get_tools(self) -> dict[str, Any]:
-                return {name: self._exported(name, function) for name, function in self.tools.items()}
+        def update_db(self, update_data: dict[str, JsonValue] | None = None) -> None:
+            self._live.open(DataSpec.model_validate(update_data))
 
-            def update_db(self, update_data: dict[str, JsonValue] | None = None) -> None:
-                self._live.open(DataSpec.model_validate(update_data))
+        def get_db_hash(self) -> str:
+            return self._live.environment.state_hash()
 
-            def get_db_hash(self) -> str:
-                return self._live.environment.state_hash()
+        def _exported(self, name: str, function: Callable[..., Any]) -> Any:
+            exported = ExportedTool(function)
+            exported.info = {"schema": self._own[name].schema}
+            return exported
 
-            def _exported(self, name: str, function: Callable[..., Any]) -> Any:
-                exported = ExportedTool(function)
-                exported.info = {"schema": self._own[name].schema}
-                return exported
+        def _function(self, tool: Tool) -> Callable[..., Any]:
+            def function(**arguments: JsonValue) -> str:
+                call = ToolCall(id="", name=tool.name, arguments=arguments, requestor=self._side)
+                return self._live.environment.run(call).content
 
-            def _function(self, tool: Tool) -> Callable[..., Any]:
-                def function(**arguments: JsonValue) -> str:
-                    call = ToolCall(id="", name=tool.name, arguments=arguments, requestor=self._side)
-                    return self._live.environment.run(call).content
+            function.__name__ = tool.name
+            function.__doc__ = tool.description
+            function.__signature__ = _signature(tool)  # pyright: ignore[reportFunctionMemberAccess]
+            return kits.is_tool(kits.ToolType.WRITE if tool.writes else kits.ToolType.READ)(function)
 
-                function.__name__ = tool.name
-                function.__doc__ = tool.description
-                function.__signature__ = _signature(tool)  # pyright: ignore[reportFunctionMemberAccess]
-                return kits.is_tool(kits.ToolType.WRITE if tool.writes else kits.ToolType.READ)(function)
+    class ExportedEnvironment(environments.Environment):
+        """tau2's environment over one of t2t's; errors read as t2t words them."""
 
-        class ExportedEnvironment(environments.Environment):
-            """tau2's environment over one of t2t's; errors read as t2t words them."""
+        def __init__(self, domain: Domain) -> None:
+            self._live = _Live(domain)
+            super().__init__(
+                domain_name=exported_name(domain.name),
+                policy=domain.policy,
+                tools=Kit(self._live, domain.tools, "assistant"),
+                user_tools=Kit(self._live, domain.user_tools, "user") if domain.user_tools else None,
+            )
 
-            def __init__(self, domain: Domain) -> None:
-                self._live = _Live(domain)
-                super().__init__(
-                    domain_name=exported_name(domain.name),
-                    policy=domain.policy,
-                    tools=Kit(self._live, domain.tools, "assistant"),
-                    user_tools=Kit(self._live, domain.user_tools, "user") if domain.user_tools else None,
-                )
+        def get_response(self, message: Any) -> Any:
+            call = ToolCall(id=message.id, name=message.name, arguments=message.arguments, requestor=message.requestor)
+            result, _ = self._live.environment.answer(call)
+            return messages.ToolMessage(
+                id=message.id,
+                role="tool",
+                content=result.content,
+                requestor=message.requestor,
+                error=result.is_error,
+            )
 
-            def get_response(self, message: Any) -> Any:
-                call = ToolCall(
-                    id=message.id, name=message.name, arguments=message.arguments, requestor=message.requestor
-                )
-                result, _ = self._live.environment.answer(call)
-                return messages.ToolMessage(
-                    id=message.id,
-                    role="tool",
-                    content=result.content,
-                    requestor=message.requestor,
-                    error=result.is_error,
-                )
-
-        self.environment = ExportedEnvironment
+    return ExportedEnvironment
 
 
 def _signature(tool: Tool) -> inspect.Signature:
@@ -365,8 +362,3 @@ def _signature(tool: Tool) -> inspect.Signature:
             for parameter in tool.parameters
         ]
     )
-
-
-@lru_cache
-def _classes() -> _Classes:
-    return _Classes()

@@ -10,14 +10,13 @@ under the fourth heading. Many of these clauses are enforced by tau2's tools too
 the same: what makes a wish infeasible for the caller is the clause, not who checks it.
 
 tau2 has one database and no split of its people. Here a caller belongs to the split that a hash of
-their name gives, so that no name is in both, and whoever is in a task of tau2's official test split
-is kept out of ``train``: a model trained on synthesized tasks has then seen none of the people that
-it is measured on.
+their name gives (in telecom, of their id), so that no name is in both, and whoever is in a task of
+tau2's official test split is kept out of ``train``: a model trained on synthesized tasks has then seen
+none of the people that it is measured on.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator
 
 from t2t.records import Split
 
@@ -52,12 +51,11 @@ def number_clauses(policy: str) -> dict[str, str]:
     return clauses
 
 
-def split_of(name: str, held_out: frozenset[str]) -> Iterator[Split]:
-    """The split a person belongs to; nothing for one who would train but is in an official test task."""
-    if int(hashlib.sha256(name.encode()).hexdigest(), 16) % 2:
-        yield "test"
-    elif name not in held_out:
-        yield "train"
+def split_of(person: str, held_out: frozenset[str]) -> Split | None:
+    """The split a person belongs to; None for one who would train but is in an official test task."""
+    if int(hashlib.sha256(person.encode()).hexdigest(), 16) % 2:
+        return "test"
+    return None if person in held_out else "train"
 
 
 def ending(identifier: str) -> str:

@@ -127,7 +127,7 @@ def _caller_facts(db: Any, caller: str) -> dict[str, str]:
 
 def _ids(db: Any) -> list[str]:
     users = db.agent.users.values()
-    return [u.user_id for u in users if u.reservations and db.split in split_of(_stem(u.user_id), HELD_OUT)]
+    return [u.user_id for u in users if u.reservations and db.split == split_of(_stem(u.user_id), HELD_OUT)]
 
 
 def _stem(user_id: str) -> str:

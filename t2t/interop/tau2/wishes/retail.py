@@ -146,7 +146,7 @@ def _caller_facts(db: Any, caller: str) -> dict[str, str]:
 
 def _ids(db: Any) -> list[str]:
     users = db.agent.users.values()
-    return [user.user_id for user in users if user.orders and db.split in split_of(_stem(user.user_id), HELD_OUT)]
+    return [user.user_id for user in users if user.orders and db.split == split_of(_stem(user.user_id), HELD_OUT)]
 
 
 def _stem(user_id: str) -> str:

@@ -105,7 +105,7 @@ def _caller_facts(db: Any, caller: str) -> dict[str, str]:
 
 def _ids(db: Any) -> list[str]:
     rows = db.agent.customers
-    return [row.customer_id for row in rows if row.line_ids and db.split in split_of(row.customer_id, HELD_OUT)]
+    return [row.customer_id for row in rows if row.line_ids and db.split == split_of(row.customer_id, HELD_OUT)]
 
 
 def _lines(db: Any, caller: str) -> Iterator[tuple[Any, dict[str, str]]]:
