@@ -8,21 +8,15 @@ from hypothesis import settings
 
 from t2t.domain.domain import Domain, load_domain
 from t2t.explore.program import Coverage, explore
-from t2t.intents import ambiguous, changing, general, infeasible
 from t2t.intents.scene import Scene, Unsuitable
-from t2t.records import DataSpec, Intent, Task
+from t2t.intents.writers import WRITERS
+from t2t.records import DataSpec, Task
 
 # A busy machine is no failure: no test is judged by the clock.
 settings.register_profile("t2t", deadline=None)
 settings.load_profile("t2t")
 
 ROOT = Path(__file__).parent.parent
-WRITERS = {
-    Intent.GENERAL: general.write,
-    Intent.AMBIGUOUS: ambiguous.write,
-    Intent.CHANGING: changing.write,
-    Intent.INFEASIBLE: infeasible.write,
-}
 
 
 @pytest.fixture(scope="session")

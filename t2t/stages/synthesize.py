@@ -3,7 +3,7 @@
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import cast
 
@@ -12,8 +12,8 @@ from pydantic import JsonValue
 from t2t.config import RunConfig
 from t2t.domain.domain import Domain, load_domain
 from t2t.errors import RunError
-from t2t.intents import ambiguous, changing, general, infeasible
 from t2t.intents.scene import Scene, Unsuitable
+from t2t.intents.writers import WRITERS
 from t2t.log import Progress
 from t2t.records import Intent, Split, Task, Trajectory
 from t2t.stages.explore import Part, parts
@@ -22,13 +22,6 @@ from t2t.store import Writer, read_records
 from t2t.verify.proof import prove
 
 log = logging.getLogger(__name__)
-
-_WRITERS: dict[Intent, Callable[[Scene, Split, random.Random], Task]] = {
-    Intent.GENERAL: general.write,
-    Intent.AMBIGUOUS: ambiguous.write,
-    Intent.CHANGING: changing.write,
-    Intent.INFEASIBLE: infeasible.write,
-}
 
 
 def run(context: StageContext) -> dict[str, JsonValue]:
@@ -117,7 +110,7 @@ def _write(
                 continue
             rng = random.Random(f"synthesize/{seed}/{trajectory.id}/{intent.value}/{wording}")
             try:
-                task = _WRITERS[intent](Scene(domain, trajectory, rng), wording, rng)
+                task = WRITERS[intent](Scene(domain, trajectory, rng), wording, rng)
             except Unsuitable as reason:
                 rejected[f"{intent.value}: {reason}"] += 1
                 continue

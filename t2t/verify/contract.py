@@ -26,13 +26,12 @@ from t2t.domain.tool import Parameter, Tool, harvest, to_json
 from t2t.domain.wish import Slot, named_slots
 from t2t.episode.user import ScriptedUser
 from t2t.errors import ConfigError, RunError, ToolError
-from t2t.intents import ambiguous, changing, general, infeasible
 from t2t.intents.scene import Scene, Script, Unsuitable
+from t2t.intents.writers import WRITERS
 from t2t.records import (
     Fact,
     Intent,
     Split,
-    Task,
     ToolCall,
     ToolResult,
     Trajectory,
@@ -48,12 +47,6 @@ _REFUSALS_READ = 3_000
 _HOSTILE_CALLS = 300
 _MOST_FINDINGS = 12
 
-_WRITERS: dict[Intent, Callable[[Scene, Split, random.Random], Task]] = {
-    Intent.GENERAL: general.write,
-    Intent.AMBIGUOUS: ambiguous.write,
-    Intent.CHANGING: changing.write,
-    Intent.INFEASIBLE: infeasible.write,
-}
 _WORDINGS: tuple[Split, Split] = ("train", "test")
 _CLAUSE = re.compile(r"^\W*(\d+(?:\.\d+)+)\b", re.MULTILINE)
 _SNAKE = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+\b")
@@ -377,7 +370,7 @@ def _tasks(inspection: Inspection) -> Iterator[str]:
             continue
         rng = random.Random(f"{walk.id}/{intent}/{wording}")
         try:
-            task = _WRITERS[intent](Scene(domain, walk, rng), wording, rng)
+            task = WRITERS[intent](Scene(domain, walk, rng), wording, rng)
         except Unsuitable as reason:
             reasons[f"{intent.value}: {reason}"] += 1
             continue

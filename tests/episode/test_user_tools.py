@@ -13,8 +13,8 @@ from t2t.episode.play import Limits, play
 from t2t.episode.user import ScriptedUser
 from t2t.errors import ToolError
 from t2t.explore.program import Coverage, explore
-from t2t.intents import ambiguous, changing, general, infeasible
 from t2t.intents.scene import Scene, Unsuitable
+from t2t.intents.writers import WRITERS
 from t2t.models.chat import Reply
 from t2t.records import Change, DataSpec, Intent, Message, Move, Rollout, Task, ToolCall, Trajectory, Turn, UserAction
 from t2t.report.content import ReportContent, Talk
@@ -24,12 +24,6 @@ from t2t.verify.proof import prove
 
 DATA = DataSpec(seed=5, size=120, split="train")
 LIMITS = Limits(max_turns=20, max_errors=3)
-WRITERS = {
-    Intent.GENERAL: general.write,
-    Intent.AMBIGUOUS: ambiguous.write,
-    Intent.CHANGING: changing.write,
-    Intent.INFEASIBLE: infeasible.write,
-}
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +283,7 @@ def test_the_reference_asks_which_line_before_it_looks_at_one(telecom: Domain, t
     for trajectory in trajectories:
         rng = random.Random(trajectory.id)
         try:
-            task = ambiguous.write(Scene(telecom, trajectory, rng), "train", rng)
+            task = WRITERS[Intent.AMBIGUOUS](Scene(telecom, trajectory, rng), "train", rng)
         except Unsuitable:
             continue
         questions = [n for n, move in enumerate(task.expectation.moves) if "Whose line" in move.say]
@@ -306,7 +300,7 @@ def test_a_changing_reference_looks_at_the_first_line_and_after_the_change_at_th
     for trajectory in trajectories:
         rng = random.Random(trajectory.id)
         try:
-            task = changing.write(Scene(telecom, trajectory, rng), "train", rng)
+            task = WRITERS[Intent.CHANGING](Scene(telecom, trajectory, rng), "train", rng)
         except Unsuitable:
             continue
         looks = [call for move in task.expectation.moves for call in move.calls if call.name == "get_line"]

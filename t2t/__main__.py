@@ -1,0 +1,5 @@
+"""``python -m t2t`` is ``t2t``."""
+
+from t2t.cli import main
+
+main()
