@@ -31,19 +31,13 @@ from t2t.domain.environment import Environment
 from t2t.domain.tool import Tool
 from t2t.errors import ConfigError
 from t2t.explore.program import Coverage, explore
-from t2t.intents import ambiguous, changing, general, infeasible
 from t2t.intents.scene import Scene, Unsuitable
+from t2t.intents.writers import WRITERS
 from t2t.interop.tau2.source import Side, import_tau2
-from t2t.records import DataSpec, Intent, Split, Task, ToolCall
+from t2t.records import DataSpec, Split, Task, ToolCall
 from t2t.store import read_records
 from t2t.verify.proof import prove
 
-_WRITERS = {
-    Intent.GENERAL: general.write,
-    Intent.AMBIGUOUS: ambiguous.write,
-    Intent.CHANGING: changing.write,
-    Intent.INFEASIBLE: infeasible.write,
-}
 _TRAJECTORIES_PER_TASK = 4
 _MAX_STEPS = 12
 _BLOCKED_SHARE = 0.3
@@ -129,7 +123,7 @@ def make_tasks(domain: Domain, data: DataSpec, count: int) -> Iterator[Task]:
     Raises:
         ConfigError: the data allow too few trajectories.
     """
-    left = Counter({intent: (count + place) // len(_WRITERS) for place, intent in enumerate(_WRITERS)})
+    left = Counter({intent: (count + place) // len(WRITERS) for place, intent in enumerate(WRITERS)})
     openings: set[str] = set()
     trajectories = explore(
         domain,
@@ -144,7 +138,7 @@ def make_tasks(domain: Domain, data: DataSpec, count: int) -> Iterator[Task]:
         for intent, _ in left.most_common():
             rng = random.Random(f"export/{trajectory.id}/{intent.value}")
             try:
-                task = _WRITERS[intent](Scene(domain, trajectory, rng), data.split, rng)
+                task = WRITERS[intent](Scene(domain, trajectory, rng), data.split, rng)
             except Unsuitable:
                 continue
             if task.scenario.opening not in openings and not prove(domain, task):
