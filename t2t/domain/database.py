@@ -60,6 +60,7 @@ class Base:
         """
         self.tables = tables
         self._indexes: dict[tuple[str, str], dict[object, list[str]]] = {}
+        self._digests: dict[tuple[str, str], int] = {}
         total = 0
         for name, rows in tables.items():
             for row_id, row in rows.items():
@@ -70,13 +71,23 @@ class Base:
                 total += _digest(name, row)
         self.hash_sum = total % _MODULUS
 
+    def digest(self, table: str, row_id: str) -> int:
+        """Digest of a row, 0 where there is none; kept from its first use, since episodes touch the same rows."""
+        key = (table, row_id)
+        if key not in self._digests:
+            row = self.tables[table].get(row_id)
+            self._digests[key] = 0 if row is None else _digest(table, row)
+        return self._digests[key]
+
     def index(self, table: str, field: str) -> dict[object, list[str]]:
-        """Row ids by the value of `field`, built at the first use."""
+        """Row ids in order by the value of `field`, built at the first use."""
         key = (table, field)
         if key not in self._indexes:
             index: dict[object, list[str]] = {}
             for row in self.tables[table].values():
                 index.setdefault(getattr(row, field), []).append(row.id)
+            for ids in index.values():
+                ids.sort()
             self._indexes[key] = index
         return self._indexes[key]
 
@@ -106,10 +117,12 @@ class Table(Generic[R]):
         Raises:
             KeyError: there is none.
         """
-        row = self.get(row_id)
+        row = self._overlay.get(row_id)
         if row is None:
+            return self._base[row_id]
+        if row is _DELETED:
             raise KeyError(row_id)
-        return row
+        return row  # pyright: ignore[reportReturnType]
 
     def __iter__(self) -> Iterator[R]:
         """All rows: the base's in its order, then those added since."""
@@ -130,7 +143,10 @@ class Table(Generic[R]):
 
     def where(self, field: str, value: object) -> list[R]:
         """Rows whose `field` equals `value`, found through an index, in order of id."""
-        found = {i for i in self._db.base.index(self.name, field).get(value, []) if i not in self._overlay}
+        indexed = self._db.base.index(self.name, field).get(value, [])
+        if not self._overlay:
+            return [self._base[row_id] for row_id in indexed]
+        found = {row_id for row_id in indexed if row_id not in self._overlay}
         for row_id, row in self._overlay.items():
             if row is not _DELETED and getattr(row, field) == value:
                 found.add(row_id)
@@ -176,13 +192,15 @@ class Database:
     def record(self, table: Table[R], row_id: str, value: object) -> None:
         """Write `value` over a row and note how to undo it."""
         overlay = table._overlay  # pyright: ignore[reportPrivateUsage]
-        old = table.get(row_id)
+        before = overlay.get(row_id)
         total = self._sum
-        if old is not None:
-            total -= _digest(table.name, old)
+        if before is None:
+            total -= self.base.digest(table.name, row_id)
+        elif before is not _DELETED:
+            total -= _digest(table.name, before)  # pyright: ignore[reportArgumentType]
         if value is not _DELETED:
             total += _digest(table.name, value)  # pyright: ignore[reportArgumentType]
-        self._journal.append((table, row_id, overlay.get(row_id), self._sum))  # pyright: ignore[reportArgumentType]
+        self._journal.append((table, row_id, before, self._sum))  # pyright: ignore[reportArgumentType]
         self._sum = total % _MODULUS
         overlay[row_id] = value
 

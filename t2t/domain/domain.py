@@ -52,6 +52,12 @@ class Domain:
         return MappingProxyType({tool.name: tool for tool in (*self.tools, *self.user_tools)})
 
     @cached_property
+    def rules_by_tool(self) -> MappingProxyType[str, tuple[Rule, ...]]:
+        """Rules by the tools whose calls they look at, in their order."""
+        names = dict.fromkeys(name for rule in self.rules for name in sorted(rule.tools))
+        return MappingProxyType({name: tuple(rule for rule in self.rules if name in rule.tools) for name in names})
+
+    @cached_property
     def instruction_by_tool(self) -> MappingProxyType[str, Instruction]:
         """Instructions by the caller's tool they are about."""
         return MappingProxyType({instruction.tool: instruction for instruction in self.instructions})
@@ -139,7 +145,7 @@ def load_domain(name: str, servers: Mapping[str, McpConfig] = _NO_SERVERS) -> Do
         raise
     domain = getattr(module, "DOMAIN", None)
     if not isinstance(domain, Domain):
-        raise ConfigError(f"module {module_name!r} holds no DOMAIN; CONTRIBUTING.md says what a domain is")
+        raise ConfigError(f"module {module_name!r} holds no DOMAIN; docs/add_a_domain.md says what a domain is")
     return domain
 
 

@@ -1,19 +1,17 @@
 """One live copy of a domain's database, used for one episode."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from t2t.domain.database import State
 from t2t.domain.domain import Domain
-from t2t.domain.rule import PastCall, Rule, RuleContext, broken_rules
-from t2t.domain.tool import to_json
+from t2t.domain.rule import PastCall, Rule, RuleContext
+from t2t.domain.tool import Tool, to_json
 from t2t.errors import ToolError
 from t2t.records import Assertion, DataSpec, ToolCall, ToolResult
 
 
-@dataclass(frozen=True)
-class Executed:
+class Executed(NamedTuple):
     """A call that went through."""
 
     value: Any
@@ -48,10 +46,11 @@ class Environment:
         if tool is None:
             known = self.domain.tools if call.requestor == "assistant" else self.domain.user_tools
             raise ToolError(f"no tool {call.name!r}; tools are: {', '.join(tool.name for tool in known)}")
-        broken = tuple(self.breaks(call, confirmed))
+        checked = _check(tool, call)
+        broken = () if checked is None else self._broken(call, confirmed)
         savepoint = self.db.savepoint()
         try:
-            value = tool(self.db, call.arguments)
+            value = tool(self.db, call.arguments) if checked is None else tool.run(self.db, checked)
         except BaseException:
             self.db.rollback(savepoint)
             raise
@@ -60,16 +59,10 @@ class Environment:
         self.past.append(PastCall(call, value))
         return Executed(value, to_json(value), broken)
 
-    def breaks(self, call: ToolCall, confirmed: bool | None = None) -> list[Rule]:
+    def breaks(self, call: ToolCall, confirmed: bool | None = None) -> tuple[Rule, ...]:
         """Rules that the call would break now; empty when its arguments are not valid."""
         tool = self.domain.find_tool(call)
-        if tool is None:
-            return []
-        try:
-            tool.check(call.arguments)
-        except ToolError:
-            return []
-        return broken_rules(self.domain.rules, RuleContext(self.db, call, tuple(self.past), confirmed))
+        return () if tool is None or _check(tool, call) is None else self._broken(call, confirmed)
 
     def answer(self, call: ToolCall, confirmed: bool | None = None) -> tuple[ToolResult, tuple[Rule, ...]]:
         """Execute a call in a talk: a refusal becomes an error result."""
@@ -90,3 +83,18 @@ class Environment:
     def failed(self, assertions: Sequence[Assertion]) -> tuple[str, ...]:
         """Functions of the assertions that do not hold of the state as it is."""
         return tuple(one.function for one in assertions if not self.domain.holds(self.db, one))
+
+    def _broken(self, call: ToolCall, confirmed: bool | None) -> tuple[Rule, ...]:
+        rules = self.domain.rules_by_tool.get(call.name, ())
+        if not rules:
+            return ()
+        context = RuleContext(self.db, call, self.past, confirmed)
+        return tuple([rule for rule in rules if rule.breaks(context)])
+
+
+def _check(tool: Tool, call: ToolCall) -> dict[str, Any] | None:
+    """Arguments as the tool takes them, None where they are not valid."""
+    try:
+        return tool.check(call.arguments)
+    except ToolError:
+        return None

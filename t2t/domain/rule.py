@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from t2t.records import Arguments, ToolCall
 
 
-@dataclass(frozen=True)
-class PastCall:
+class PastCall(NamedTuple):
     """A call that went through earlier in the same episode."""
 
     call: ToolCall
@@ -16,8 +15,7 @@ class PastCall:
     """What the tool returned, as Python objects."""
 
 
-@dataclass(frozen=True)
-class RuleContext:
+class RuleContext(NamedTuple):
     """What a rule looks at: one call that is about to run."""
 
     db: Any
@@ -48,8 +46,3 @@ class Rule:
     """True for an order of steps ("look first"): it can be kept for every wish, so it makes none infeasible."""
     first: Callable[[RuleContext], tuple[str, Arguments]] | None = None
     """For an avoidable clause: the read that a call that breaks it waits for, by tool name and arguments."""
-
-
-def broken_rules(rules: Sequence[Rule], context: RuleContext) -> list[Rule]:
-    """The rules that the call breaks, in the order given."""
-    return [rule for rule in rules if context.call.name in rule.tools and rule.breaks(context)]

@@ -82,7 +82,15 @@ class Tool:
         Raises:
             ToolError: an argument is missing, unknown or of the wrong type, or the function refuses.
         """
-        return self.function(db, **self.check(arguments))
+        return self.run(db, self.check(arguments))
+
+    def run(self, db: Any, checked: Mapping[str, Any]) -> Any:
+        """Run the function on `db` with arguments as `check` returns them.
+
+        Raises:
+            ToolError: the function refuses.
+        """
+        return self.function(db, **checked)
 
 
 def tool(*, writes: bool) -> Callable[[Callable[..., Any]], Tool]:
@@ -118,7 +126,7 @@ def tool(*, writes: bool) -> Callable[[Callable[..., Any]], Tool]:
                 checked = model.model_validate(dict(arguments))
             except ValidationError as error:
                 raise ToolError(f"{name}: {_explain(error)}") from None
-            return {field: getattr(checked, field) for field in model.model_fields}
+            return vars(checked)
 
         return Tool(
             name=name,
@@ -269,9 +277,9 @@ def _json_type(annotation: Any) -> dict[str, JsonValue]:
 
 def _require_keepable(tool_name: str, arguments: Mapping[str, JsonValue], known: Collection[str]) -> None:
     """Refuse unknown arguments, and what no record can hold: integers over 64 bits, half characters, deep nesting."""
-    unknown = next((name for name in arguments if name not in known), None)
-    if unknown is not None:
-        raise ToolError(f"{tool_name}: unknown argument {unknown!r}; arguments are: {', '.join(known) or 'none'}")
+    for name in arguments:
+        if name not in known:
+            raise ToolError(f"{tool_name}: unknown argument {name!r}; arguments are: {', '.join(known) or 'none'}")
     try:
         orjson.dumps(arguments)
     except orjson.JSONEncodeError as error:

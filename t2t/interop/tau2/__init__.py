@@ -32,8 +32,12 @@ class _Tau2Tool(Tool):
     requestor: Side = "assistant"
 
     def __call__(self, db: Any, arguments: Mapping[str, JsonValue]) -> Any:
+        """Run it, whatever the schema says; the value is the text that tau2 answers."""
+        return self.run(db, arguments)
+
+    def run(self, db: Any, checked: Mapping[str, Any]) -> Any:
         """Run it; the value is the text that tau2 answers."""
-        return db.call(self.name, dict(arguments), self.requestor)
+        return db.call(self.name, dict(checked), self.requestor)
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,7 +44,20 @@ def judge_by_tau2(
     Returns:
         The reward, and an empty text; or None, and what tau2's evaluator raised.
     """
+    if source.syncs:
+        # As in a fresh process: a set-up that breaks the VPN breaks it for every later task of tau2's process.
+        import_tau2("domains.telecom.user_tools").TelecomUserTools.default_vpn_details = copy.deepcopy(pristine_vpn())
     evaluator = import_tau2("evaluator.evaluator")
+    run, task = to_simulation(raw, messages, stop_reason)
+    kind = evaluator.EvaluationType.ALL
+    try:
+        return evaluator.evaluate_simulation(run, task, kind, False, _register_copies(source.member)).reward, ""
+    except (ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:
+        return None, " ".join(str(error).split())[:200]
+
+
+def to_simulation(raw: Mapping[str, Any], messages: Sequence[Message], stop_reason: StopReason) -> tuple[Any, Any]:
+    """A talk and its task as tau2's evaluator takes them."""
     run = import_tau2("data_model.simulation").SimulationRun(
         id="t2t",
         task_id=raw["id"],
@@ -54,15 +67,7 @@ def judge_by_tau2(
         termination_reason="user_stop" if stop_reason is StopReason.USER_DONE else "max_steps",
         messages=to_tau2(messages),
     )
-    task = import_tau2("data_model.tasks").Task.model_validate(raw)
-    if source.syncs:
-        # As in a fresh process: a set-up that breaks the VPN breaks it for every later task of tau2's process.
-        import_tau2("domains.telecom.user_tools").TelecomUserTools.default_vpn_details = copy.deepcopy(pristine_vpn())
-    kind = evaluator.EvaluationType.ALL
-    try:
-        return evaluator.evaluate_simulation(run, task, kind, False, _register_copies(source.member)).reward, ""
-    except (ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:
-        return None, " ".join(str(error).split())[:200]
+    return run, import_tau2("data_model.tasks").Task.model_validate(raw)
 
 
 @lru_cache
