@@ -1,5 +1,6 @@
 """tau2's own runner with a model that t2t serves, as agent and as simulated user."""
 
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +52,8 @@ def play_with(plan: Plan, model: ChatModel, name: str, seed: int, out: Path) -> 
     if file.exists():
         raise ConfigError(f"{file} exists already; give another folder with out=")
     out.mkdir(parents=True, exist_ok=True)
-    with serving(model) as endpoint:
+    with serving(model) as endpoint, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # LiteLLM warns of its own imports
         arguments = {"base_url": endpoint.url, "api_key": "none"}
         runner.run_domain(
             import_tau2("data_model.simulation").RunConfig(
