@@ -80,6 +80,11 @@ class Product:
         return f"{self.brand} {self.kind}"
 
     @property
+    def search_text(self) -> str:
+        """What a search looks in."""
+        return self.name.lower()
+
+    @property
     def terms(self) -> str:
         """Special terms; empty for most."""
         if self.final_sale:

@@ -466,9 +466,9 @@ def search_products(db: RetailDB, text: SearchText) -> list[ProductHit]:
     """
     wanted = text.lower().split()
     hits: list[ProductHit] = []
-    for product in db.products:
-        name = product.name.lower()
-        if wanted and all(word in name for word in wanted):
+    for text_of_product, product_id in db.products.column("search_text"):
+        if wanted and all(word in text_of_product for word in wanted):
+            product = db.products[product_id]
             cheapest = min(db.items[item_id].price_cents for item_id in product.items)
             hits.append(ProductHit(product.id, product.name, money(cheapest)))
         if len(hits) == 6:
