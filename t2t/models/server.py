@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _HOST = "127.0.0.1"
 _HEALTHY = 200
+_PROMPT_TOKENS = 4096
+"""Tokens of prompts in one step, where prompts are not split."""
 _FEW_CORES = 4
 _STOP_TIMEOUT_S = 20.0
 
@@ -37,12 +39,15 @@ class VLLMServer:
         engine: port, types and limits of the engine.
         name: model name to serve it by.
         log_file: takes what the server says.
+        seeded: replies are drawn, each with a seed, rather than greedy.
 
     Raises:
         ConfigError: the checkpoint is missing or incomplete, vLLM is not installed, or the port is taken.
     """
 
-    def __init__(self, model: ModelConfig, engine: EngineConfig, name: str, log_file: Path) -> None:
+    def __init__(
+        self, model: ModelConfig, engine: EngineConfig, name: str, log_file: Path, *, seeded: bool = False
+    ) -> None:
         self._checkpoint = find_checkpoint(model.source)
         if importlib.util.find_spec("vllm") is None:
             raise ConfigError(
@@ -54,7 +59,7 @@ class VLLMServer:
         if not _is_free(self._port):
             raise ConfigError(f"engine.port={self._port} is in use on {_HOST}; choose another, or 0 for a free one")
         self._log_file = log_file
-        self._command = _command(model, engine, name, self._port)
+        self._command = _command(model, engine, name, self._port, seeded=seeded)
         self._guard: subprocess.Popen[bytes] | None = None
 
     @property
@@ -131,7 +136,7 @@ class VLLMServer:
         return False
 
 
-def _command(model: ModelConfig, engine: EngineConfig, name: str, port: int) -> list[str]:
+def _command(model: ModelConfig, engine: EngineConfig, name: str, port: int, *, seeded: bool) -> list[str]:
     options: dict[str, Any] = {
         "model": model.source,
         "served_model_name": name,
@@ -146,6 +151,10 @@ def _command(model: ModelConfig, engine: EngineConfig, name: str, port: int) -> 
     }
     if _is_cpu_build():
         options["enforce_eager"] = True
+    if _is_cpu_build() and seeded:
+        # After a part of a prompt vLLM winds the request's random generator back, which torch's generator for
+        # the CPU cannot do: the engine dies. So no prompt is computed in parts.
+        options |= {"enable_chunked_prefill": False, "max_num_batched_tokens": max(model.max_context, _PROMPT_TOKENS)}
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     for option, value in {**options, **engine.args}.items():
         command += _flag(option, value)

@@ -28,5 +28,6 @@ def serve(
     if config.engine.base_urls:
         yield connect(config.engine.base_urls)
         return
-    with VLLMServer(config.model.model_copy(update={"source": source}), config.engine, name, log_file) as server:
+    model, seeded = config.model.model_copy(update={"source": source}), settings.temperature > 0
+    with VLLMServer(model, config.engine, name, log_file, seeded=seeded) as server:
         yield connect((server.base_url,))

@@ -32,7 +32,7 @@ from t2t.config import EngineConfig, ModelConfig
 from t2t.models.vllm import VLLMServer
 model = ModelConfig.model_validate_json(sys.argv[1])
 engine = EngineConfig.model_validate_json(sys.argv[2])
-server = VLLMServer(model, engine, "base", Path(sys.argv[3]))
+server = VLLMServer(model, engine, "base", Path(sys.argv[3]), seeded=True)
 server.start()
 print(server.base_url, flush=True)
 time.sleep(600)
@@ -59,7 +59,9 @@ class Served(NamedTuple):
 def served(weights_dir, tmp_path_factory):
     log_file = tmp_path_factory.mktemp("vllm") / "server.log"
     model = ModelConfig(source=str(weights_dir), max_context=MAX_CONTEXT)
-    engine = EngineConfig(max_num_seqs=8, cpu_kv_cache_gib=1, args={"chat_template": str(TEMPLATE)})
+    engine = EngineConfig(
+        max_num_seqs=8, cpu_kv_cache_gib=1, args={"chat_template": str(TEMPLATE), "max_num_batched_tokens": MAX_CONTEXT}
+    )
     command = [sys.executable, "-c", OWNER, model.model_dump_json(), engine.model_dump_json(), str(log_file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
         url = owner.stdout.readline().strip()
@@ -109,6 +111,22 @@ def test_vllm_renders_the_template_as_the_renderer_does(served):
     )
     answer = json.loads(urllib.request.urlopen(request).read())
     assert answer["prompt_token_ids"] == served.chat().renderer.prompt_ids(messages, TOOLS)
+
+
+def test_seeded_talks_whose_prompts_do_not_fit_one_step_are_answered(served):
+    """A prompt computed in parts would end the engine: torch's CPU generator cannot be wound back."""
+    chat = served.chat(temperature=1.0, max_tokens=3)
+
+    async def talk(number):
+        text = " ".join(str((7919 * number + step) % 997) for step in range(150))
+        return (await chat.open("", number).reply([user(text)])).turn
+
+    async def talks():
+        return await asyncio.gather(*map(talk, range(4)))
+
+    turns = asyncio.run(talks())
+    assert sum(len(turn.prompt_ids) for turn in turns) > MAX_CONTEXT
+    assert all(turn.sampled_ids for turn in turns)
 
 
 def test_a_seed_decides_what_is_sampled(served):

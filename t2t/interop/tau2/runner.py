@@ -101,5 +101,6 @@ def _chat(config: RunConfig, log_file: Path) -> Generator[ChatModel]:
     if config.engine.base_urls:
         yield connect(config.engine.base_urls)
         return
-    with VLLMServer(config.model, config.engine, config.model.name, log_file) as server:
+    seeded = settings.temperature > 0
+    with VLLMServer(config.model, config.engine, config.model.name, log_file, seeded=seeded) as server:
         yield connect((server.base_url,))
