@@ -1,6 +1,6 @@
 """Tables of the shop: products, items (their variants), users, orders."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal, NewType
 
@@ -73,11 +73,12 @@ class Product:
     """Produced only when ordered."""
     items: tuple[ItemId, ...]
     """Its variants."""
+    name: str = field(init=False)
+    """Name in the shop: "Halden desk lamp"."""
 
-    @property
-    def name(self) -> str:
-        """Name in the shop: "Halden desk lamp"."""
-        return f"{self.brand} {self.kind}"
+    def __post_init__(self) -> None:
+        """Put the name together once; tools show it all the time."""
+        object.__setattr__(self, "name", f"{self.brand} {self.kind}")
 
     @property
     def search_text(self) -> str:
@@ -105,11 +106,12 @@ class Item:
     price_cents: int
     """Price of today."""
     stock: int
+    options_text: str = field(init=False)
+    """Options as tools show them: "black, 60 cm"."""
 
-    @property
-    def options_text(self) -> str:
-        """Options as tools show them: "black, 60 cm"."""
-        return ", ".join(self.options)
+    def __post_init__(self) -> None:
+        """Put the options together once; tools show them all the time."""
+        object.__setattr__(self, "options_text", ", ".join(self.options))
 
     def described(self, product_name: str) -> str:
         """The variant in words: "black Halden desk lamp in 60 cm"."""

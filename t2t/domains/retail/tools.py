@@ -406,7 +406,8 @@ def list_orders(db: RetailDB, user_id: UserId) -> list[OrderSummary]:
             order.status,
             order.ordered,
             tuple(
-                f"{db.product_of(line.item_id).name} ({db.items[line.item_id].options_text})" for line in order.lines
+                f"{db.products[item.product_id].name} ({item.options_text})"
+                for item in [db.items[line.item_id] for line in order.lines]
             ),
             money(order.total_cents),
         )
