@@ -1,5 +1,6 @@
 """What a domain is, and finding one by name."""
 
+import gc
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping
@@ -113,7 +114,11 @@ class Domain:
 
 @lru_cache(maxsize=64)
 def _base(domain: Domain, seed: int, size: int, split: Split) -> Any:
-    return domain.generate(DataSpec(seed=seed, size=size, split=split))
+    base = domain.generate(DataSpec(seed=seed, size=size, split=split))
+    # The rows live as long as the process: without this each full collection walks over all of them.
+    gc.collect()
+    gc.freeze()
+    return base
 
 
 _NO_SERVERS: Mapping[str, McpConfig] = MappingProxyType({})
