@@ -114,6 +114,17 @@ class ApiConfig(Section):
     """Further fields of each request, passed as they are."""
 
 
+class ModelUseConfig(Section):
+    """A model that a stage asks, behind an endpoint or served here."""
+
+    api: ApiConfig = ApiConfig()
+    """The endpoint; without ``base_urls`` t2t serves the model of ``model.source`` itself."""
+    concurrency: int = Field(default=16, ge=1)
+    """Requests at once."""
+    max_tries: int = Field(default=3, ge=1)
+    """Answers asked for per item, the first included, before it is dropped and counted."""
+
+
 class UserConfig(Section):
     """Who plays the caller."""
 
@@ -145,6 +156,8 @@ class DomainConfig(Section):
 class ExploreConfig(Section):
     """Finding trajectories."""
 
+    explorer: Literal["program", "model"] = "program"
+    """Who walks: a seeded program that looks for what is seen least, or a model that tries the tools."""
     num_train: int = Field(default=1200, ge=0)
     """Trajectories per training domain."""
     num_test: int = Field(default=400, ge=0)
@@ -153,17 +166,81 @@ class ExploreConfig(Section):
     """Longest walk in calls."""
     blocked_share: float = Field(default=0.3, ge=0, le=1)
     """Share of walks that look for a call that cannot be made."""
+    goals: tuple[float, ...] = (0.75, 0.25)
+    """Shares of the walks that pursue one goal, two, and so on."""
+    model: ModelUseConfig = ModelUseConfig(max_tries=4)
+    """The model that explores; ``max_tries`` are walks per trajectory."""
+    num_tools: int = Field(default=12, ge=2)
+    """Tools that an exploring model gets, drawn for each walk."""
+    max_errors: int = Field(default=3, ge=1)
+    """Invalid steps in a row that end the walk of an exploring model."""
+
+    @model_validator(mode="after")
+    def _shares_add_up(self) -> "ExploreConfig":
+        if not self.goals or min(self.goals) < 0 or sum(self.goals) <= 0:
+            raise ValueError(f"explore.goals={list(self.goals)} holds no shares; write such as [0.75,0.25]")
+        return self
+
+
+_SHARES = {"message": 0.25, "proposal": 0.5, "done": 0.25}
 
 
 class SynthesizeConfig(Section):
-    """Writing tasks."""
+    """Writing tasks. Shares are aimed at: a domain that cannot give one gives the others."""
 
-    intents: tuple[Intent, ...] = tuple(Intent)
-    """Intents to write, in equal numbers."""
+    intents: tuple[str, ...] = tuple(intent.value for intent in Intent)
+    """Intents to write, in equal numbers; ``ambiguous+infeasible`` and the like write both into one task."""
     num_train: int = Field(default=400, ge=0)
     """Training tasks per domain at most."""
     num_test: int = Field(default=64, ge=0)
     """Held-out tasks per domain at most; half with wordings that training tasks never use."""
+    per_trajectory: int = Field(default=1, ge=1)
+    """Tasks from one trajectory at most, each of another intent."""
+    withheld: tuple[float, ...] = (0.6, 0.3, 0.1)
+    """Shares of the ambiguous tasks whose opening leaves one thing open, two, and so on."""
+    changes: tuple[float, ...] = (0.8, 0.2)
+    """Shares of the changing tasks with one change of mind, two, and so on."""
+    change_when: dict[Literal["message", "proposal", "done"], float] = _SHARES
+    """When the mind changes: before a proposal, in place of the yes, or once the first wish is carried out."""
+    feasible_part: float = Field(default=0.3, ge=0, le=1)
+    """Share of the infeasible tasks that hold something feasible as well."""
+    alternative: float = Field(default=0.25, ge=0, le=1)
+    """Share of the infeasible tasks whose caller takes something else when refused."""
+    twins: float = Field(default=0.2, ge=0, le=1)
+    """Share of the infeasible tasks that only look so: the rule just allows them."""
+    personas: float = Field(default=0.5, ge=0, le=1)
+    """Share of the callers with a mood, register and length of their own."""
+    words: Literal["templates", "model"] = "templates"
+    """Who writes the texts; a model's are read back and compared with what they must and must not say."""
+    writer: ModelUseConfig = ModelUseConfig()
+    """The model that writes texts."""
+    judge: Literal["none", "model"] = "none"
+    """Whether a model grades the language of each task; it rejects nothing."""
+    judge_model: ModelUseConfig = ModelUseConfig(api=ApiConfig(temperature=0.0))
+    """The model that judges."""
+    near_duplicate: float = Field(default=0.9, gt=0, le=1)
+    """Jaccard similarity of the words above which one of two tasks is dropped."""
+    per_structure: int = Field(default=20, ge=0)
+    """Tasks that may differ in nothing but ids, names and values; 0 is no bound."""
+
+    @model_validator(mode="after")
+    def _intents_exist(self) -> "SynthesizeConfig":
+        known = [intent.value for intent in Intent]
+        for name in self.intents:
+            parts = name.split("+")
+            if unknown := [part for part in parts if part not in known]:
+                raise ValueError(f"synthesize.intents holds {unknown[0]!r}; intents are: {', '.join(known)}")
+            if parts != sorted(set(parts), key=known.index) or (len(parts) > 1 and parts[0] == known[0]):
+                raise ValueError(
+                    f"synthesize.intents holds {name!r}; joined intents are {', '.join(known[1:])}, each once, "
+                    "in this order"
+                )
+        for name in ("withheld", "changes", "change_when"):
+            value = getattr(self, name)
+            shares = list(value.values() if isinstance(value, dict) else value)
+            if not shares or min(shares) < 0 or sum(shares) <= 0:
+                raise ValueError(f"synthesize.{name}={value} holds no shares above 0")
+        return self
 
 
 class RolloutConfig(Section):
@@ -269,6 +346,8 @@ class EvaluateConfig(Section):
 class ComputeConfig(Section):
     """Where stages run."""
 
+    workers: int = Field(default=0, ge=0)
+    """Processes that explore and synthesize; 0 is one per usable core. They change the speed alone."""
     num_processes: int = Field(default=0, ge=0)
     """Training processes started by ``t2t run``; 0 is one per GPU, or one without a GPU."""
 

@@ -94,7 +94,9 @@ class Blocked(Record):
     clause: str
     """Policy clause that a rule cites, or empty when the tool itself refuses."""
     reason: str
-    """Why not, for a reader: the rule's or the tool's text."""
+    """Why not, for a reader: the rule's or the constraint's text."""
+    constraint: str = ""
+    """Name of the domain's constraint by which the tool refuses, where no rule does."""
 
 
 class Trajectory(Record):
@@ -145,8 +147,10 @@ class Fact(Record):
 class Change(Record):
     """A change of mind, said when its cue comes."""
 
-    cue: Literal["proposal"]
-    """``proposal``: in place of the next yes, when the agent asks to confirm or says it is done."""
+    cue: Literal["message", "proposal", "done", "refusal"]
+    """When: ``message``, beside the answer to the agent's next message; ``proposal``, in place of the next yes, when
+    the agent asks to confirm or says it is done; ``done``, in place of the goodbye, once the agent says it is done;
+    ``refusal``, in place of the goodbye, once the agent says no: what the caller would take instead."""
     text: str
     """What the caller says."""
     facts: tuple[Fact, ...] = ()
@@ -189,6 +193,8 @@ class UserScenario(Record):
     """Changes of mind in order."""
     actions: tuple[UserAction, ...] = ()
     """What the caller can do with tools of their own."""
+    persona: str = ""
+    """Second person: mood, register and length of what you write; empty for a neutral caller."""
 
 
 class Move(Record):
@@ -242,6 +248,23 @@ class Assertion(Record):
     """The answer that is right."""
 
 
+class Meant(Record):
+    """One wish of a caller, as the proof takes it: what it is, what is known of it, what is said of it at once."""
+
+    tool: str
+    """Tool that fulfils it."""
+    arguments: Arguments
+    """Arguments of the call that it means."""
+    slots: dict[str, str]
+    """All that the caller knows of it, by slot name."""
+    told: tuple[str, ...]
+    """Slots whose values the words hold that bring the wish up: the opening, or the change of mind."""
+    call: str = ""
+    """Id of the reference call that fulfils it; empty for a wish that is given up or refused."""
+    forbidden_by: str = ""
+    """Clause, or name of the constraint, that forbids it; empty where it may be granted."""
+
+
 class Expectation(Record):
     """The proved answer. No field of it ever reaches the user simulator."""
 
@@ -257,6 +280,12 @@ class Expectation(Record):
     """Calls that fail the task when they succeed, even if undone later."""
     moves: tuple[Move, ...] = ()
     """The reference talk, agent's side."""
+    wishes: tuple[Meant, ...] = ()
+    """What the caller wants in the end, in order, a refused wish included; empty for tasks from elsewhere."""
+    earlier: tuple[Meant, ...] = ()
+    """Wishes that the caller gave up, in order; the opening brings up the first of them."""
+    repairs: tuple[str, ...] = ()
+    """Ids of reference calls that take back what was carried out for an earlier wish."""
     mention: tuple[str, ...] = ()
     """Texts that stand somewhere in a message to the caller; looser than `tell`, for tasks from elsewhere."""
     required: tuple[RequiredCall, ...] = ()
@@ -284,6 +313,31 @@ class Task(Record):
     """The verifier's side."""
     trajectory: str
     """Id of the trajectory it was written from."""
+    traits: dict[str, JsonValue] = {}
+    """What makes it hard, by name, such as ``withheld``, ``changes``, ``when``, ``clause``, ``twin``: for counting."""
+
+
+class Validation(Record):
+    """The report of a task's validation."""
+
+    id: str
+    """Id of the task."""
+    domain: str
+    """Its domain."""
+    intent: Intent
+    """Its intent."""
+    checks: dict[str, str]
+    """What is wrong, by name of the check, empty where it holds; see `t2t.verify.validation.CHECKS`."""
+    controls: dict[str, tuple[int, int]] = {}
+    """Talks that passed and talks played, by who played: ``reference``, ``do_nothing``, ``refuse_everything``,
+    ``other_candidate``, ``earlier_wish``."""
+    realism: float | None = None
+    """What a judge model gives the language, 1 to 10; None without a judge."""
+
+    @property
+    def problem(self) -> str:
+        """``check: what is wrong`` for the first check that fails, else empty."""
+        return next((f"{name}: {text}" for name, text in self.checks.items() if text), "")
 
 
 class StopReason(StrEnum):

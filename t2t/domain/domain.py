@@ -14,7 +14,7 @@ import orjson
 
 from t2t.config import McpConfig
 from t2t.domain.database import State
-from t2t.domain.rule import Rule
+from t2t.domain.rule import Constraint, Rule
 from t2t.domain.tool import Tool
 from t2t.domain.wish import Callers, Instruction, Wish
 from t2t.errors import ConfigError
@@ -41,6 +41,10 @@ class Domain:
     """Tools that only the caller can use, over the same database; no name of `tools` is among them."""
     instructions: tuple[Instruction, ...] = ()
     """One for each of `user_tools`."""
+    constraints: tuple[Constraint, ...] = ()
+    """What tools refuse and callers want nevertheless: beside the rules, a source of infeasible tasks."""
+    forks: bool = True
+    """True when a forked process can go on with its data; False where a server of its own holds them."""
 
     @cached_property
     def policy(self) -> str:

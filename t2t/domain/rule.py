@@ -46,3 +46,22 @@ class Rule:
     """True for an order of steps ("look first"): it can be kept for every wish, so it makes none infeasible."""
     first: Callable[[RuleContext], tuple[str, Arguments]] | None = None
     """For an avoidable clause: the read that a call that breaks it waits for, by tool name and arguments."""
+    near: Callable[[RuleContext], bool] | None = None
+    """True when the call keeps the clause by so little that an agent has to look closely: the last day of a window,
+    the last renewal, an amount just under the limit. Looked at only for calls that break nothing."""
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """Something that a tool itself refuses and a caller can nevertheless want."""
+
+    name: str
+    """Short name, such as ``order already shipped``; unique in its domain."""
+    tools: frozenset[str]
+    """Tools that refuse so."""
+    says: str
+    """Part of the refusal's text that no other refusal of these tools has."""
+    reason: str
+    """Why not, as an agent would tell the caller: "the order has already left our house"."""
+    cues: tuple[str, ...]
+    """Lower-case words; an honest refusal holds at least one of them."""

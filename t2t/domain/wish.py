@@ -9,7 +9,7 @@ it is clear when one candidate fits what is revealed, ambiguous when several do.
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from t2t.records import Arguments, Split
 
@@ -38,6 +38,17 @@ class Slot:
     """How the caller tells it; each names ``{value}``."""
 
 
+class Undo(NamedTuple):
+    """One call that takes back what was carried out."""
+
+    tool: str
+    """The tool, one of the agent's."""
+    arguments: Arguments
+    """Its arguments."""
+    proposal: str
+    """What the agent says it will do: "cancel the reservation of Emma"."""
+
+
 @dataclass(frozen=True)
 class Wish:
     """What a caller may want from one tool."""
@@ -58,6 +69,9 @@ class Wish:
     """Strings that must be told after the call: (database before, arguments, slots, value) -> strings."""
     report: str = ""
     """How the reference agent tells them: a sentence with ``{0}``, ``{1}`` and slots."""
+    undo: Callable[[Any, Arguments, Mapping[str, str], Any], Sequence[Undo]] | None = None
+    """Calls that take it back once it is carried out: (database after, arguments, slots, what the tool returned) ->
+    calls in order. Where the policy or the tools forbid one of them no such task is written; None: nothing can."""
 
 
 @dataclass(frozen=True)
