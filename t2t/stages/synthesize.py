@@ -53,7 +53,7 @@ def run(context: StageContext) -> dict[str, JsonValue]:
                 kept[task.intent.value] += 1
                 progress.step()
             progress.close()
-            empty = [intent.value for intent in config.synthesize.intents if not kept[intent.value]]
+            empty = [intent.value for intent in map(Intent, config.synthesize.intents) if not kept[intent.value]]
             if empty and part.num_trajectories and sum(wanted.values()):
                 raise RunError(
                     f"synthesize: no {empty[0]} task came out of {part.num_trajectories} trajectories "
@@ -83,7 +83,7 @@ def _wanted(config: RunConfig, part: Part) -> Counter[tuple[Intent, Split]]:
     wanted: Counter[tuple[Intent, Split]] = Counter()
     if not part.num_trajectories:
         return wanted
-    intents = config.synthesize.intents
+    intents = [Intent(name) for name in config.synthesize.intents]
     total = config.synthesize.num_train if part.split == "train" else config.synthesize.num_test
     cells: list[tuple[Intent, Split]] = [(intent, "train") for intent in intents]
     if part.split == "test":
