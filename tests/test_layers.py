@@ -13,7 +13,7 @@ PACKAGE = ROOT / "t2t"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"records", "errors", "config", "log"},
+    {"records", "errors", "config", "log", "journal"},
     {"domain", "domains", "models"},
     {"explore", "intents", "episode", "verify", "train", "report", "store", "interop"},
     {"stages"},
