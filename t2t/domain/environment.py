@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from t2t.domain.database import State
 from t2t.domain.domain import Domain
-from t2t.domain.rule import PastCall, Rule, RuleContext
+from t2t.domain.rule import Constraint, PastCall, Rule, RuleContext
 from t2t.domain.tool import Tool, to_json
 from t2t.errors import ToolError
 from t2t.records import Assertion, DataSpec, ToolCall, ToolResult
@@ -20,6 +20,13 @@ class Executed(NamedTuple):
     """The same as JSON text."""
     broken: tuple[Rule, ...]
     """Rules that the call broke; tools do not enforce them."""
+
+
+class Mark(NamedTuple):
+    """A moment of an episode; see `Environment.mark`."""
+
+    savepoint: int
+    past: int
 
 
 class Environment:
@@ -75,6 +82,28 @@ class Environment:
             call_id=call.id, name=call.name, content=content, is_error=is_error, requestor=call.requestor
         )
         return result, broken
+
+    def mark(self) -> Mark:
+        """This moment, to which `back_to` returns; marks nest."""
+        return Mark(self.db.savepoint(), len(self.past))
+
+    def back_to(self, mark: Mark) -> None:
+        """Undo all calls since `mark`."""
+        self.db.rollback(mark.savepoint)
+        del self.past[mark.past :]
+
+    def refusing_constraint(self, call: ToolCall) -> Constraint | None:
+        """The constraint by which the tool would refuse the call now; None when it would not, or by no known one."""
+        constraints = [one for one in self.domain.constraints if call.name in one.tools]
+        if not constraints:
+            return None
+        mark = self.mark()
+        try:
+            self.run(call)
+        except ToolError as error:
+            return next((one for one in constraints if one.says in str(error)), None)
+        self.back_to(mark)
+        return None
 
     def state_hash(self) -> str:
         """Hash of the whole database, 32 hex digits."""

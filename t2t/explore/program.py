@@ -1,14 +1,14 @@
 """A seeded walker: chains tool outputs into tool inputs by kind and keeps what the rules allow.
 
-A walk acts for one caller. It identifies them, then reads until it can make the call it is after:
-the wish seen least so far, or, for a blocked walk, the wish and clause seen least. Reads that neither
-the later calls nor a rule need are dropped, and what stays is replayed before it is yielded.
+A walk acts for one caller. It identifies them, then reads until it can make the call it is after: the
+wish seen least so far, after the goal it followed least, with values from the ranges seen least; or, for
+a blocked walk, the wish and clause (or constraint) seen least. What it did for nothing is then taken out.
 """
 
 import random
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 import orjson
@@ -16,25 +16,49 @@ from pydantic import JsonValue
 
 from t2t.domain.domain import Domain
 from t2t.domain.environment import Environment
-from t2t.domain.rule import Rule, RuleContext
+from t2t.domain.rule import RuleContext
 from t2t.domain.tool import KindedValue, Tool, harvest
 from t2t.errors import ConfigError, ToolError
+from t2t.explore.reduce import reduce, replays
 from t2t.records import Arguments, Blocked, DataSpec, Step, ToolCall, Trajectory
 
+BLOCK = 50
+"""Trajectories that are found together: a block depends on its number and on the coverage before it alone."""
+
 _TRIES_PER_STEP = 12
+_TRIES_OF_GOAL = 4
 _WALKS_PER_TRAJECTORY = 60
 
 
 @dataclass
 class Coverage:
-    """What the walks of one run have seen, to prefer what they have not."""
+    """What the walks of one run have seen, to prefer what they have not; bounded by the domain, not by the run."""
 
     goals: Counter[str] = field(default_factory=Counter[str])
-    """Trajectories by the tool they end in."""
+    """Goals reached, by tool."""
+    pairs: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    """Calls by the tool before and their own."""
     clauses: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
-    """Blocked trajectories by tool and clause."""
+    """Blocked trajectories by tool and clause, or constraint."""
+    near: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    """Goals that a rule just allows, by tool and clause."""
+    ranges: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    """Goals by tool and the range that a value of theirs lies in."""
     dropped: Counter[str] = field(default_factory=Counter[str])
     """Walks that came to nothing, by reason."""
+
+    def copy(self) -> "Coverage":
+        """The same, to be filled on its own."""
+        return Coverage(*(Counter(getattr(self, one.name)) for one in fields(self)))
+
+    def since(self, before: "Coverage") -> "Coverage":
+        """What was added to `before`."""
+        return Coverage(*(getattr(self, one.name) - getattr(before, one.name) for one in fields(self)))
+
+    def add(self, other: "Coverage") -> None:
+        """Take in what others saw."""
+        for one in fields(self):
+            getattr(self, one.name).update(getattr(other, one.name))
 
 
 class _Wait(NamedTuple):
@@ -46,22 +70,40 @@ class _Wait(NamedTuple):
     arguments: Arguments
 
 
+class _Reach(NamedTuple):
+    """Calls of a goal's tool that the caller could mean and the walk can make."""
+
+    allowed: list[Arguments]
+    forbidden: list[Blocked]
+    """Those that one rule, or one constraint, forbids."""
+    waiting: list[_Wait]
+    """Reads that others wait for before they are allowed or, in a blocked walk, before one rule alone forbids them."""
+
+
 class _Pool:
-    """Values in reach of the walk, by kind, with the step that gave each first."""
+    """Values in reach of the walk, by kind."""
 
     def __init__(self) -> None:
-        self.source: dict[str, dict[str | int, int]] = {}
+        self.known: dict[str, dict[str | int, None]] = {}
 
-    def add(self, step: int, kinded: Iterator[tuple[str, str | int]]) -> None:
+    def add(self, kinded: Iterator[KindedValue]) -> None:
         for kind, value in kinded:
-            self.source.setdefault(kind, {}).setdefault(value, step)
+            self.known.setdefault(kind, {})[value] = None
 
     def values(self, kind: str) -> list[str | int]:
-        return list(self.source.get(kind, {}))
+        return list(self.known.get(kind, ()))
 
 
 def explore(
-    domain: Domain, data: DataSpec, count: int, *, max_steps: int, blocked_share: float, seed: int, coverage: Coverage
+    domain: Domain,
+    data: DataSpec,
+    count: int,
+    *,
+    max_steps: int,
+    blocked_share: float,
+    seed: int,
+    coverage: Coverage,
+    goals: Sequence[float] = (0.75, 0.25),
 ) -> Iterator[Trajectory]:
     """Walk until `count` valid trajectories exist.
 
@@ -70,211 +112,300 @@ def explore(
         data: Its data.
         count: Trajectories to yield.
         max_steps: Calls per walk at most.
-        blocked_share: Share of the trajectories that end before a call that cannot be made.
-        seed: Every trajectory follows from this and its number alone, and from `coverage`.
-        coverage: Filled while walking.
+        blocked_share: Share of the walks that end before a call that cannot be made.
+        seed: Every trajectory follows from this, its number and `coverage` alone.
+        coverage: What was seen; filled while walking.
+        goals: Shares of the walks with one goal, two, and so on.
 
     Raises:
         ConfigError: the domain's data or the settings allow too few trajectories.
     """
-    found = 0
-    for attempt in range(count * _WALKS_PER_TRAJECTORY):
-        if found == count:
-            return
-        rng = random.Random(f"explore/{seed}/{domain.name}/{data.split}/{attempt}")
-        blocked = rng.random() < blocked_share
-        walked = _walk(domain, data, rng, max_steps, blocked, coverage)
-        if walked is None:
-            continue
-        trajectory = walked.model_copy(update={"id": f"{domain.name}-{data.split}-{found:06d}"})
-        if not replays(domain, trajectory):
-            coverage.dropped["does not replay when reduced"] += 1
-            continue
-        found += 1
-        yield trajectory
-    if found < count:
-        raise ConfigError(
-            f"explore: only {found} of {count} trajectories exist for {domain.name!r} in "
-            f"{count * _WALKS_PER_TRAJECTORY} walks; raise explore.max_steps or domain.size, or lower explore.num_*"
+    for block in range(-(-count // BLOCK)):
+        wanted = min(BLOCK, count - block * BLOCK)
+        yield from explore_block(
+            domain,
+            data,
+            block,
+            wanted,
+            max_steps=max_steps,
+            blocked_share=blocked_share,
+            seed=seed,
+            coverage=coverage,
+            goals=goals,
         )
 
 
-def replays(domain: Domain, trajectory: Trajectory) -> bool:
-    """True when every step gives its recorded result again, breaks no rule, and the block still holds."""
-    environment = Environment(domain, trajectory.data)
-    for step in trajectory.steps:
-        try:
-            done = environment.run(step.call)
-        except ToolError:
-            return False
-        if done.broken or done.content != step.content:
-            return False
-    blocked = trajectory.blocked
-    return blocked is None or [blocked.clause] == [rule.clause for rule in environment.breaks(blocked.call)]
+def explore_block(
+    domain: Domain,
+    data: DataSpec,
+    block: int,
+    wanted: int,
+    *,
+    max_steps: int,
+    blocked_share: float,
+    seed: int,
+    coverage: Coverage,
+    goals: Sequence[float],
+) -> Iterator[Trajectory]:
+    """The first `wanted` trajectories from number ``block * BLOCK`` on; see `explore`."""
+    found = 0
+    for attempt in range(wanted * _WALKS_PER_TRAJECTORY):
+        rng = random.Random(f"explore/{seed}/{domain.name}/{data.split}/{block}/{attempt}")
+        walked = _Walk(domain, data, rng, coverage, max_steps, rng.random() < blocked_share, goals).run()
+        if walked is None:
+            continue
+        if not replays(domain, walked):
+            coverage.dropped["does not replay when reduced"] += 1
+            continue
+        yield walked.model_copy(update={"id": f"{domain.name}-{data.split}-{block * BLOCK + found:06d}"})
+        found += 1
+        if found == wanted:
+            return
+    raise ConfigError(
+        f"explore: only {found} of {wanted} trajectories exist for {domain.name!r} in "
+        f"{wanted * _WALKS_PER_TRAJECTORY} walks; raise explore.max_steps or domain.size, or lower explore.num_*"
+    )
 
 
-def _walk(
-    domain: Domain, data: DataSpec, rng: random.Random, max_steps: int, blocked: bool, coverage: Coverage
-) -> Trajectory | None:
-    environment = Environment(domain, data)
-    caller = rng.choice(domain.callers.ids(environment.db))
-    pool = _Pool()
-    knowledge = domain.callers.knows(environment.db, caller, rng)
-    pool.add(-1, harvest(knowledge, type(knowledge)))
-    steps: list[Step] = []
-    done: set[tuple[str, str]] = set()
+class _Walk:
+    """One walk for one caller."""
 
-    def take(tool: Tool, arguments: Arguments) -> bool:
-        call = _call(domain, f"call_{len(steps) + 1}", tool.name, arguments)
+    def __init__(
+        self,
+        domain: Domain,
+        data: DataSpec,
+        rng: random.Random,
+        coverage: Coverage,
+        max_steps: int,
+        blocked: bool,
+        goals: Sequence[float],
+    ) -> None:
+        self.domain, self.data, self.rng, self.coverage = domain, data, rng, coverage
+        self.max_steps, self.blocked = max_steps, blocked
+        self.goals_left = rng.choices(range(1, len(goals) + 1), goals)[0]
+        self.environment = Environment(domain, data)
+        self.caller = rng.choice(domain.callers.ids(self.environment.db))
+        knowledge = domain.callers.knows(self.environment.db, self.caller, rng)
+        self.brought = frozenset(harvest(knowledge, type(knowledge)))
+        self.pool = _Pool()
+        self.pool.add(iter(sorted(self.brought, key=str)))
+        self.steps: list[Step] = []
+        self.done: set[tuple[str, str]] = set()
+
+    def run(self) -> Trajectory | None:
+        """Walk; None when it came to nothing, which `Coverage.dropped` counts."""
+        identity = self.rng.choice(self.domain.callers.identities)
+        facts = self.domain.callers.facts(self.environment.db, self.caller)
+        identify = self.domain.tool_by_name[identity.tool]
+        if not self._take(identify, {parameter: facts[name] for parameter, name in identity.parameters.items()}):
+            self.coverage.dropped["caller not found"] += 1
+            return None
+        goal, reached = self._choose_goal(identity.tool), 0
+        while len(self.steps) < self.max_steps:
+            last = self.goals_left == 1
+            if goal.name == identity.tool and last and not reached:
+                self.coverage.goals[goal.name] += 1
+                return self._finish(None)
+            reach = self._in_reach(goal, self.blocked and last)
+            if self.blocked and last and reach.forbidden:
+                block = min(reach.forbidden, key=self._times_blocked)
+                self.coverage.clauses[(block.call.name, block.clause or block.constraint)] += 1
+                return self._finish(block)
+            if not (self.blocked and last) and self._reach_goal(goal, reach.allowed):
+                reached += 1
+                if last:
+                    return self._finish(None)
+                self.goals_left -= 1
+                goal = self._choose_goal(goal.name)
+            elif reach.waiting:
+                wait = min(reach.waiting, key=lambda found: self.coverage.clauses[(goal.name, found.clause)])
+                if not self._take(self.domain.tool_by_name[wait.tool], wait.arguments):
+                    break
+            elif not self._take_some_read():
+                break
+        self.coverage.dropped["goal out of reach"] += 1
+        return None
+
+    def _finish(self, blocked: Blocked | None) -> Trajectory | None:
+        walked = Trajectory(
+            id="",
+            domain=self.domain.name,
+            data=self.data,
+            caller=self.caller,
+            steps=tuple(self.steps),
+            blocked=blocked,
+        )
+        reduced = reduce(self.domain, walked, self.brought)
+        if reduced is None:
+            self.coverage.dropped["the goals take each other back"] += 1
+            return None
+        before = ""
+        for step in reduced.steps:
+            self.coverage.pairs[(before, step.call.name)] += 1
+            before = step.call.name
+        return reduced
+
+    def _times_blocked(self, block: Blocked) -> int:
+        return self.coverage.clauses[(block.call.name, block.clause or block.constraint)]
+
+    def _take(self, tool: Tool, arguments: Arguments) -> bool:
+        """Make a call; False when the tool refuses it or, for a write, when nothing changes."""
+        environment = self.environment
+        call = _call(self.domain, f"call_{len(self.steps) + 1}", tool.name, arguments)
         before = environment.state_hash() if tool.writes else ""
+        mark = environment.mark()
         try:
             executed = environment.run(call)
         except ToolError:
             return False
         if tool.writes and environment.state_hash() == before:
+            environment.back_to(mark)
             return False
-        pool.add(len(steps), tool.harvest(executed.value))
-        steps.append(Step(call=call, content=executed.content, writes=tool.writes))
-        done.add((tool.name, _key(arguments)))
+        self.pool.add(tool.harvest(executed.value))
+        self.steps.append(Step(call=call, content=executed.content, writes=tool.writes))
+        self.done.add((tool.name, _key(arguments)))
         return True
 
-    identity = rng.choice(domain.callers.identities)
-    facts = domain.callers.facts(environment.db, caller)
-    identify = domain.tool_by_name[identity.tool]
-    if not take(identify, {parameter: facts[name] for parameter, name in identity.parameters.items()}):
-        coverage.dropped["caller not found"] += 1
-        return None
-
-    goals_left = 2 if rng.random() < 0.25 else 1
-    goal = _choose_goal(domain, rng, blocked, last=goals_left == 1, coverage=coverage)
-    reached: set[str] = set()
-    while len(steps) < max_steps:
-        last = goals_left == 1
-        if goal.name == identity.tool and last and not reached:
-            coverage.goals[goal.name] += 1
-            return _reduce(domain, data, knowledge, caller, steps, {steps[0].call.id}, None)
-        allowed, forbidden, waiting = _in_reach(environment, goal, caller, pool, rng, blocked and last)
-        if blocked and last and forbidden:
-            rule, arguments = min(forbidden, key=lambda found: coverage.clauses[(goal.name, found[0].clause)])
-            coverage.clauses[(goal.name, rule.clause)] += 1
-            call = _call(domain, f"call_{len(steps) + 1}", goal.name, arguments)
-            block = Blocked(call=call, clause=rule.clause, reason=rule.reason)
-            return _reduce(domain, data, knowledge, caller, steps, reached, block)
-        fresh = [found for found in allowed if (goal.name, _key(found)) not in done]
-        if fresh and not (blocked and last) and take(goal, fresh[0]):
-            reached.add(steps[-1].call.id)
-            coverage.goals[goal.name] += 1
-            if last:
-                return _reduce(domain, data, knowledge, caller, steps, reached, None)
-            goals_left -= 1
-            goal = _choose_goal(domain, rng, blocked, last=goals_left == 1, coverage=coverage)
-        elif waiting:
-            wait = min(waiting, key=lambda found: coverage.clauses[(goal.name, found.clause)])
-            if not take(domain.tool_by_name[wait.tool], wait.arguments):
-                break
-        elif not _take_some_read(domain, environment, pool, rng, done, take):
-            break
-    coverage.dropped["goal out of reach"] += 1
-    return None
-
-
-def _in_reach(
-    environment: Environment, goal: Tool, caller: str, pool: _Pool, rng: random.Random, blocked: bool
-) -> tuple[list[Arguments], list[tuple[Rule, Arguments]], list[_Wait]]:
-    """Calls of `goal` that the caller could mean and the walk can make.
-
-    Returns:
-        Those allowed; those that one rule forbids; and the reads that others wait for before they are allowed or,
-        if `blocked`, before one rule alone forbids them.
-    """
-    options = list(environment.domain.wish_by_tool[goal.name].candidates(environment.db, caller))
-    rng.shuffle(options)
-    allowed: list[Arguments] = []
-    forbidden: list[tuple[Rule, Arguments]] = []
-    waiting: list[_Wait] = []
-    for candidate in options:
-        if not _reaches(goal, pool, candidate.arguments):
-            continue
-        call = _call(environment.domain, "probe", goal.name, candidate.arguments)
-        broken = environment.breaks(call)
-        final = [rule for rule in broken if not rule.avoidable]
-        first = next((rule.first for rule in broken if rule.first), None)
-        if not broken:
-            allowed.append(candidate.arguments)
-        elif first and len(final) == blocked:
-            tool, arguments = first(RuleContext(environment.db, call, tuple(environment.past), None))
-            if _reaches(environment.domain.tool_by_name[tool], pool, arguments):
-                waiting.append(_Wait(final[0].clause if final else "", tool, arguments))
-        elif len(broken) == 1 and goal.writes and not broken[0].avoidable:
-            forbidden.append((broken[0], candidate.arguments))
-        if len(allowed) + len(forbidden) >= _TRIES_PER_STEP:
-            break
-    return allowed, forbidden, waiting
-
-
-def _reaches(goal: Tool, pool: _Pool, arguments: Arguments) -> bool:
-    for parameter in goal.parameters:
-        value = arguments.get(parameter.name)
-        if value is None or parameter.kind is None:
-            continue
-        known = pool.source.get(parameter.kind, {})
-        if not all(item in known for item in (value if isinstance(value, list) else [value])):
-            return False
-    return True
-
-
-def _choose_goal(domain: Domain, rng: random.Random, blocked: bool, *, last: bool, coverage: Coverage) -> Tool:
-    """The tool to end in, preferring what is seen least; only the last goal may be a read."""
-    names = [wish.tool for wish in domain.wishes if domain.tool_by_name[wish.tool].writes or (last and not blocked)]
-    if blocked and last:
-        seen: Counter[str] = Counter()
-        for (name, _), count in coverage.clauses.items():
-            seen[name] += count
-        rules = [rule for rule in domain.rules if not rule.avoidable]
-        forbids = {name: sum(name in rule.tools for rule in rules) for name in names}
-        weights = [forbids[name] / (1 + seen[name]) for name in names]
-    else:
-        weights = [1.0 / (1 + coverage.goals[name]) for name in names]
-    return domain.tool_by_name[rng.choices(names, weights)[0]]
-
-
-def _take_some_read(
-    domain: Domain,
-    environment: Environment,
-    pool: _Pool,
-    rng: random.Random,
-    done: set[tuple[str, str]],
-    take: Callable[[Tool, Arguments], bool],
-) -> bool:
-    reads = [tool for tool in domain.tool_by_name.values() if not tool.writes]
-    rng.shuffle(reads)
-    for tool in reads:
-        for _ in range(3):
-            arguments = _sample_arguments(tool, pool, rng)
-            if arguments is None or (tool.name, _key(arguments)) in done:
-                continue
-            call = _call(domain, "probe", tool.name, arguments)
-            if not environment.breaks(call) and take(tool, arguments):
+    def _reach_goal(self, goal: Tool, allowed: Sequence[Arguments]) -> bool:
+        """Make the call whose values were seen least and that the tool does not refuse."""
+        fresh = [arguments for arguments in allowed if (goal.name, _key(arguments)) not in self.done]
+        scored = [(self._rarity(goal, arguments), -place) for place, arguments in enumerate(fresh)]
+        for _, place in sorted(scored, reverse=True)[:_TRIES_OF_GOAL]:
+            arguments = fresh[-place]
+            near = self._near(goal, arguments)
+            if self._take(goal, arguments):
+                self.coverage.goals[goal.name] += 1
+                self.coverage.ranges.update((goal.name, key) for key in _ranges(goal, arguments))
+                self.coverage.near.update((goal.name, clause) for clause in near)
                 return True
-    return False
+        return False
+
+    def _rarity(self, goal: Tool, arguments: Arguments) -> float:
+        """High for values, and for rules that just allow the call, that were seen seldom."""
+        ranges = [1 / (1 + self.coverage.ranges[(goal.name, key)]) for key in _ranges(goal, arguments)]
+        near = [1 / (1 + self.coverage.near[(goal.name, clause)]) for clause in self._near(goal, arguments)]
+        return max((*ranges, *near), default=0.0)
+
+    def _near(self, goal: Tool, arguments: Arguments) -> list[str]:
+        rules = [rule for rule in self.domain.rules_by_tool.get(goal.name, ()) if rule.near is not None]
+        if not rules:
+            return []
+        call = _call(self.domain, "probe", goal.name, arguments)
+        context = RuleContext(self.environment.db, call, tuple(self.environment.past), None)
+        return [rule.clause for rule in rules if rule.near is not None and rule.near(context)]
+
+    def _in_reach(self, goal: Tool, blocked: bool) -> _Reach:
+        """What can be done about a goal now; `blocked` looks for what must not be done."""
+        environment = self.environment
+        options = list(self.domain.wish_by_tool[goal.name].candidates(environment.db, self.caller))
+        self.rng.shuffle(options)
+        found = _Reach([], [], [])
+        for candidate in options:
+            if not self._reaches(goal, candidate.arguments):
+                continue
+            call = _call(self.domain, "probe", goal.name, candidate.arguments)
+            broken = environment.breaks(call)
+            final = [rule for rule in broken if not rule.avoidable]
+            first = next((rule.first for rule in broken if rule.first), None)
+            if not broken:
+                constraint = environment.refusing_constraint(call) if blocked and goal.writes else None
+                if constraint is not None:
+                    found.forbidden.append(self._block(call, "", constraint.reason, constraint.name))
+                else:
+                    found.allowed.append(candidate.arguments)
+            elif first and len(final) == blocked:
+                tool, arguments = first(RuleContext(environment.db, call, tuple(environment.past), None))
+                if self._reaches(self.domain.tool_by_name[tool], arguments):
+                    found.waiting.append(_Wait(final[0].clause if final else "", tool, arguments))
+            elif len(broken) == 1 and goal.writes and not broken[0].avoidable:
+                found.forbidden.append(self._block(call, broken[0].clause, broken[0].reason, ""))
+            if len(found.allowed) + len(found.forbidden) >= _TRIES_PER_STEP:
+                break
+        return found
+
+    def _block(self, call: ToolCall, clause: str, reason: str, constraint: str) -> Blocked:
+        named = call.model_copy(update={"id": f"call_{len(self.steps) + 1}"})
+        return Blocked(call=named, clause=clause, reason=reason, constraint=constraint)
+
+    def _reaches(self, tool: Tool, arguments: Arguments) -> bool:
+        """True when all that a call needs of other calls has been shown."""
+        for parameter in tool.parameters:
+            value = arguments.get(parameter.name)
+            if value is None or parameter.kind is None:
+                continue
+            known = self.pool.known.get(parameter.kind, {})
+            if not all(item in known for item in (value if isinstance(value, list) else [value])):
+                return False
+        return True
+
+    def _choose_goal(self, before: str) -> Tool:
+        """The tool to end in, preferring what is seen least; only the last goal may be a read."""
+        domain, coverage, last = self.domain, self.coverage, self.goals_left == 1
+        may_read = last and not self.blocked
+        names = [wish.tool for wish in domain.wishes if domain.tool_by_name[wish.tool].writes or may_read]
+        if self.blocked and last:
+            seen: Counter[str] = Counter()
+            for (name, _), count in coverage.clauses.items():
+                seen[name] += count
+            forbids = [rule for rule in domain.rules if not rule.avoidable]
+            sources = {
+                name: sum(name in one.tools for one in forbids) + sum(name in one.tools for one in domain.constraints)
+                for name in names
+            }
+            weights = [sources[name] / (1 + seen[name]) for name in names]
+        else:
+            weights = [1 / (1 + coverage.goals[name]) / (1 + coverage.pairs[(before, name)]) ** 0.5 for name in names]
+        return domain.tool_by_name[self.rng.choices(names, weights)[0]]
+
+    def _take_some_read(self) -> bool:
+        reads = [tool for tool in self.domain.tool_by_name.values() if not tool.writes]
+        before = self.steps[-1].call.name
+        # A weighted shuffle: tools that followed the last one seldom come first more often.
+        reads.sort(key=lambda tool: self.rng.random() * (1 + self.coverage.pairs[(before, tool.name)]) ** 0.5)
+        for tool in reads:
+            for _ in range(3):
+                arguments = self._sample_arguments(tool)
+                if arguments is None or (tool.name, _key(arguments)) in self.done:
+                    continue
+                call = _call(self.domain, "probe", tool.name, arguments)
+                if not self.environment.breaks(call) and self._take(tool, arguments):
+                    return True
+        return False
+
+    def _sample_arguments(self, tool: Tool) -> Arguments | None:
+        arguments: dict[str, JsonValue] = {}
+        for parameter in tool.parameters:
+            if not parameter.required and self.rng.random() < 0.5:
+                continue
+            if parameter.choices:
+                arguments[parameter.name] = self.rng.choice(parameter.choices)
+                continue
+            values = self.pool.values(parameter.kind) if parameter.kind else []
+            if not values:
+                if parameter.required:
+                    return None
+                continue
+            picked = self.rng.choice(values)
+            arguments[parameter.name] = [picked] if parameter.is_list else picked
+        return arguments
 
 
-def _sample_arguments(tool: Tool, pool: _Pool, rng: random.Random) -> Arguments | None:
-    arguments: dict[str, JsonValue] = {}
+def _ranges(tool: Tool, arguments: Arguments) -> list[str]:
+    """The range that each value lies in: a choice, a power of two, a month, a number of things."""
+    found: list[str] = []
     for parameter in tool.parameters:
-        if not parameter.required and rng.random() < 0.5:
-            continue
+        value: Any = arguments.get(parameter.name)
         if parameter.choices:
-            arguments[parameter.name] = rng.choice(parameter.choices)
-            continue
-        values = pool.values(parameter.kind) if parameter.kind else []
-        if not values:
-            if parameter.required:
-                return None
-            continue
-        picked = rng.choice(values)
-        arguments[parameter.name] = [picked] if parameter.is_list else picked
-    return arguments
+            found.append(f"{parameter.name}={value}")
+        elif isinstance(value, list):
+            found.append(f"{parameter.name} holds {len(value)}")
+        elif isinstance(value, int | float):
+            found.append(f"{parameter.name} of {int(value).bit_length()} bits")
+        elif isinstance(value, str) and len(value) == len("2024-01-01") and value[4:8:3] == "--":
+            found.append(f"{parameter.name} in {value[:7]}")
+        elif value is None and not parameter.required:
+            found.append(f"no {parameter.name}")
+    return found
 
 
 def _call(domain: Domain, call_id: str, name: str, arguments: Arguments) -> ToolCall:
@@ -283,66 +414,3 @@ def _call(domain: Domain, call_id: str, name: str, arguments: Arguments) -> Tool
 
 def _key(arguments: Arguments) -> str:
     return orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def _reduce(
-    domain: Domain,
-    data: DataSpec,
-    knowledge: Any,
-    caller: str,
-    steps: list[Step],
-    goals: set[str],
-    blocked: Blocked | None,
-) -> Trajectory:
-    """Keep the identification, the goals, one earlier read for each value that they need, and what a rule wants first.
-
-    Of several reads that show a value the one about the same thing is kept (it shares an argument
-    with the call that needs the value), else the earliest.
-    """
-
-    def trajectory(indexes: Container[int]) -> Trajectory:
-        chosen = tuple(step for index, step in enumerate(steps) if index in indexes)
-        return Trajectory(id="", domain=domain.name, data=data, caller=caller, steps=chosen, blocked=blocked)
-
-    environment = Environment(domain, data)
-    brought = set(harvest(knowledge, type(knowledge)))
-    gives: list[set[KindedValue]] = []
-    for step in steps:
-        value = environment.run(step.call).value
-        gives.append(set(domain.tool_by_name[step.call.name].harvest(value)))
-    everything = set(range(len(steps)))
-    kept = {0} | {index for index, step in enumerate(steps) if step.call.id in goals}
-    if any(rule.avoidable for rule in domain.rules):
-        kept |= {index for index in everything - kept if not replays(domain, trajectory(everything - {index}))}
-    open_calls = [(step.call, index) for index, step in enumerate(steps) if index in kept]
-    if blocked:
-        open_calls.append((blocked.call, len(steps)))
-    while open_calls:
-        call, index = open_calls.pop()
-        needed = _needs(domain, call)
-        for item in sorted(needed - brought, key=str):
-            sources = [earlier for earlier in range(index) if item in gives[earlier]]
-            if not sources or kept & set(sources) & _about(domain, steps, sources, needed):
-                continue
-            source = min(sources, key=lambda earlier: (not _about(domain, steps, [earlier], needed), earlier))
-            if source not in kept:
-                kept.add(source)
-                open_calls.append((steps[source].call, source))
-    return trajectory(kept)
-
-
-def _about(domain: Domain, steps: list[Step], indexes: Sequence[int], needed: set[KindedValue]) -> set[int]:
-    """Those of `indexes` whose call takes one of the values in `needed`."""
-    return {index for index in indexes if _needs(domain, steps[index].call) & needed}
-
-
-def _needs(domain: Domain, call: ToolCall) -> set[KindedValue]:
-    needed: set[KindedValue] = set()
-    for parameter in domain.tool_by_name[call.name].parameters:
-        value = call.arguments.get(parameter.name)
-        if parameter.kind is None or value is None:
-            continue
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, str | int):
-                needed.add((parameter.kind, item))
-    return needed

@@ -3,7 +3,8 @@ import pytest
 from t2t.domain.domain import Domain, list_domains, load_domain
 from t2t.domain.environment import Environment
 from t2t.errors import ConfigError
-from t2t.explore.program import Coverage, explore, replays
+from t2t.explore.program import Coverage, explore
+from t2t.explore.reduce import replays
 from t2t.records import DataSpec, Trajectory
 
 DATA = DataSpec(seed=1, size=120, split="train")
@@ -24,7 +25,10 @@ def test_every_trajectory_replays_within_the_rules(name: str):
             assert not done.broken
         if trajectory.blocked:
             broken = {rule.clause for rule in environment.breaks(trajectory.blocked.call)}
-            assert broken == {trajectory.blocked.clause}
+            assert broken == ({trajectory.blocked.clause} - {""})
+            if not broken:
+                refusing = environment.refusing_constraint(trajectory.blocked.call)
+                assert refusing and refusing.name == trajectory.blocked.constraint
 
 
 def test_the_same_seed_gives_the_same_trajectories_and_another_seed_others(library: Domain):
