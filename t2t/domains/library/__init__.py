@@ -4,7 +4,7 @@ from pathlib import Path
 
 from t2t.domain.domain import Domain
 from t2t.domains.library.data import generate
-from t2t.domains.library.rules import RULES
+from t2t.domains.library.rules import CONSTRAINTS, RULES
 from t2t.domains.library.schema import LibraryDB
 from t2t.domains.library.tools import TOOLS
 from t2t.domains.library.wishes import CALLERS, WISHES
@@ -18,4 +18,5 @@ DOMAIN = Domain(
     rules=RULES,
     callers=CALLERS,
     wishes=WISHES,
+    constraints=CONSTRAINTS,
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from t2t.domain.wish import Callers, Candidate, Identity, Slot, Wish
+from t2t.domain.wish import Callers, Candidate, Identity, Slot, Undo, Wish
 from t2t.domains.library.schema import BRANCHES, Email, LibraryDB, Loan, Reservation, SearchText
 from t2t.domains.library.tools import LoanView, MemberView, Renewal
 from t2t.records import Arguments
@@ -77,9 +77,11 @@ def _reservations(db: LibraryDB, caller: str) -> Iterator[Candidate]:
 def _moves(db: LibraryDB, caller: str) -> Iterator[Candidate]:
     for row in db.reservations.where("member_id", caller):
         for branch in BRANCHES:
+            arguments = {"reservation_id": row.id, "branch": branch}
             if branch != row.branch:
-                slots = {**_reservation_slots(db, row), "branch": branch}
-                yield Candidate({"reservation_id": row.id, "branch": branch}, slots)
+                yield Candidate({**arguments}, {**_reservation_slots(db, row), "branch": branch})
+            elif not row.ready:  # a caller who wants that has forgotten where it is
+                yield Candidate({**arguments}, {"title": db.books[row.book_id].title, "branch": branch})
 
 
 def _tell_due(
@@ -94,6 +96,13 @@ def _tell_fines(db: LibraryDB, arguments: Arguments, slots: Mapping[str, str], v
 
 def _tell_new_due(db: LibraryDB, arguments: Arguments, slots: Mapping[str, str], value: Renewal) -> tuple[str, ...]:
     return (value.due,)
+
+
+def _undo_reservation(db: LibraryDB, arguments: Arguments, slots: Mapping[str, str], value: str) -> tuple[Undo, ...]:
+    reservation_id = value.rpartition(" ")[2]
+    return (
+        Undo("cancel_reservation", {"reservation_id": reservation_id}, f"cancel the reservation of {slots['title']}"),
+    )
 
 
 _TITLE = Slot(
@@ -292,6 +301,7 @@ WISHES: tuple[Wish, ...] = (
             "test": ("Hold on, I will be near {branch}, so send it there.", "Hmm, could it be {branch} rather?"),
         },
         proposal="reserve {title} for pickup at {branch}",
+        undo=_undo_reservation,
     ),
     Wish(
         tool="cancel_reservation",
