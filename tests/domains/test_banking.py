@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from meant import never_met, never_near, undone
 
 from t2t.domain.environment import Environment
+from t2t.domain.rule import RuleContext
 from t2t.domains.banking import DOMAIN
 from t2t.domains.banking.candidates import disputes, transfers
 from t2t.domains.banking.schema import (
@@ -59,7 +61,7 @@ from t2t.errors import ToolError
 from t2t.explore.program import Coverage, explore
 from t2t.intents import ambiguous, changing, general, infeasible
 from t2t.intents.scene import Scene, Unsuitable
-from t2t.records import Arguments, DataSpec, Intent, ToolCall
+from t2t.records import Arguments, DataSpec, Intent, Split, ToolCall
 from t2t.verify.proof import prove
 from t2t.verify.verifier import refuses
 
@@ -343,6 +345,82 @@ def test_a_rule_forbids_one_call_and_lets_its_twin_pass(case: Case):
     arguments = case.bad_arguments or case.arguments
     assert bad.clauses(case.tool, arguments) == {case.clause}
     bad.run(case.tool, arguments)  # no tool enforces it
+
+
+def near(one: Desk, tool: str, arguments: Arguments) -> set[str]:
+    """Clauses that a call keeps by so little that an agent has to look closely."""
+    call = ToolCall(id="c", name=tool, arguments=arguments)
+    context = RuleContext(one.db, call, one.environment.past, True)
+    return {rule.clause for rule in DOMAIN.rules if tool in rule.tools and rule.near and rule.near(context)}
+
+
+NARROW: tuple[Case, ...] = (
+    *(
+        case
+        for case in CASES
+        if case.clause not in ("2.5", "6.2", "7.2", "7.4", "8.2") and case.good != {"S1": {"day": 17}}
+    ),
+    Case("2.3", "pay_payee", pay("A1", "200.00"), bad={}, good={"P1": {"added": ago(2)}}),
+    Case("3.3", "set_card_limit", {**LIMIT, "limit": "400.00"}, bad={}, good={"K1": {"limit_changed": ago(2)}}),
+    Case("3.4", "set_card_limit", {**LIMIT, "limit": "400.00"}, bad={}, good={"A3": {"balance_cents": -1}}),
+    Case("5.5", "refund_fee", FEE, bad={}, good={"A1": {"balance_cents": -1}}),
+    Case(
+        "6.2", "repay_loan", {**REPAY, "account_id": "A3"}, bad={"A3": {"kind": "savings", **EITHER["A3"]}}, good=EITHER
+    ),
+    Case("7.2", "repay_loan", REPAY, good={"L2": replace(rows()["L1"], kind="home loan")}),
+    Case("7.4", "repay_loan", REPAY, good={"L2": replace(rows()["L1"], num_missed=1)}),
+    Case("8.2", "update_email", EMAIL, bad={"K2": {"block_reason": "stolen"}}, good={"K2": {"block_reason": "lost"}}),
+    Case("9.2", "set_overdraft", {**OVERDRAFT, "limit": "400.00"}, bad={"A1": {"overdraft_cents": 0}}, good={}),
+)
+
+
+@pytest.mark.parametrize("case", NARROW, ids=lambda case: f"{case.clause}-{case.tool}")
+def test_a_call_that_is_just_allowed_is_near_its_clause_and_a_forbidden_one_is_not(case: Case):
+    assert case.clause in near(desk(case.good), case.tool, case.arguments)
+    arguments = case.bad_arguments or case.arguments
+    assert case.clause not in near(desk(case.bad), case.tool, arguments)
+
+
+WIDE: tuple[tuple[str, Arguments, Mapping[str, Any]], ...] = (
+    ("transfer_money", transfer("A2", "A1", "50.00"), {}),
+    ("transfer_money", transfer("A4", "A1", "50.00"), {"A4": {"matures": ago(31)}}),
+    ("transfer_money", transfer("A3", "A1", "375.00"), {}),
+    ("pay_payee", pay("A1", "750.00"), {}),
+    ("pay_payee", pay("A1", "150.00"), {"P1": {"added": ago(2)}}),
+    ("pay_payee", pay("A1", "9000.00"), {}),
+    ("create_standing_order", ORDER, {"P1": {"added": ago(4)}}),
+    ("set_card_limit", LIMIT, {"K1": {"limit_changed": ago(38)}}),
+    ("replace_card", {"card_id": "K2"}, {"C1": {"address_changed": ago(18)}}),
+    ("dispute_payment", dispute("wrong amount"), {}),
+    ("dispute_payment", dispute("not delivered"), {}),
+    ("dispute_payment", dispute("charged twice"), {"T9": entry("card payment", 4_000, 18)}),
+    ("refund_fee", FEE, {"T2": {"party": "overdraft fee", "day": ago(45)}}),
+    ("cancel_standing_order", {"standing_order_id": "S1"}, {"S1": {"day": 21}}),
+    ("repay_loan", REPAY, {"L1": {"started": ago(226)}}),
+    ("update_email", EMAIL, {"C1": {"email_changed": ago(38)}, "K2": {"state": "replaced"}}),
+    ("add_payee", PAYEE, {"P1": {"added": ago(2)}}),
+    ("set_overdraft", OVERDRAFT, {"T9": entry("salary", 300_000, 3, to="A1")}),
+)
+
+
+@pytest.mark.parametrize(("tool", "arguments", "changes"), WIDE)
+def test_a_call_with_room_to_spare_is_near_no_clause(tool: str, arguments: Arguments, changes: Mapping[str, Any]):
+    assert near(desk(changes), tool, arguments) == set()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_callers_come_near_every_clause_and_meet_every_constraint(split: Split):
+    sides = {rule.clause for rule in DOMAIN.rules if rule.near}
+    assert sides == {rule.clause for rule in DOMAIN.rules} - {*CLOSED, "2.5"}
+    assert never_near(DOMAIN, split) == set()
+    assert never_met(DOMAIN, split) == set()
+
+
+def test_a_standing_order_that_was_set_up_is_gone_when_it_is_taken_back():
+    taken_back = undone(DOMAIN, "test")
+    assert {wish.tool for wish in DOMAIN.wishes if wish.undo} == {"create_standing_order"}
+    assert taken_back
+    assert all(before == after for _, before, after in taken_back)
 
 
 def test_every_rule_is_tested():
@@ -720,7 +798,7 @@ def test_every_clause_that_forbids_a_wish_becomes_an_infeasible_task():
     wanted, refused = {rule.clause for rule in DOMAIN.rules} - set(CLOSED), set[str]()
     data = DataSpec(seed=1, size=300, split="train")
     for walk in explore(DOMAIN, data, 400, max_steps=8, blocked_share=1.0, seed=0, coverage=Coverage()):
-        if walk.blocked and walk.blocked.clause not in refused:
+        if walk.blocked and walk.blocked.clause and walk.blocked.clause not in refused:
             rng = random.Random(walk.id)
             task = infeasible.write(Scene(DOMAIN, walk, rng), "train", rng)
             assert task.expectation.refusal and task.expectation.refusal.clause == walk.blocked.clause
@@ -733,7 +811,7 @@ def test_every_clause_that_forbids_a_wish_becomes_an_infeasible_task():
 
 def test_every_wish_is_reached_and_every_intent_is_proved():
     data = DataSpec(seed=3, size=120, split="test")
-    walks = list(explore(DOMAIN, data, 90, max_steps=8, blocked_share=0.3, seed=0, coverage=Coverage()))
+    walks = list(explore(DOMAIN, data, 150, max_steps=8, blocked_share=0.3, seed=0, coverage=Coverage()))
     assert {walk.steps[-1].call.name for walk in walks if not walk.blocked} == {wish.tool for wish in DOMAIN.wishes}
     proved: Counter[Intent] = Counter()
     for walk in walks:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from t2t.domain.domain import Domain
 from t2t.domains.banking.data import generate
-from t2t.domains.banking.rules import RULES
+from t2t.domains.banking.rules import CONSTRAINTS, RULES
 from t2t.domains.banking.schema import BankDB
 from t2t.domains.banking.tools import TOOLS
 from t2t.domains.banking.wishes import CALLERS, WISHES
@@ -18,4 +18,5 @@ DOMAIN = Domain(
     rules=RULES,
     callers=CALLERS,
     wishes=WISHES,
+    constraints=CONSTRAINTS,
 )

@@ -205,9 +205,9 @@ def order_cancellations(db: BankDB, caller: str) -> Iterator[Candidate]:
 
 
 def overdrafts(db: BankDB, caller: str) -> Iterator[Candidate]:
-    """Any current account, with each limit the caller has in mind."""
+    """Any account but fixed deposits, with each limit the caller has in mind; only current accounts have one."""
     for account in db.accounts_of(caller):
-        if account.kind == "current":
+        if account.kind != "deposit":
             for limit in overdrafts_of(db.customers[caller]):
                 slots = {"overdraft": limit, **_account_slots(account)}
                 yield Candidate({"account_id": account.id, "limit": limit}, slots)

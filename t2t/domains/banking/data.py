@@ -10,10 +10,17 @@ from typing import Literal
 
 from t2t.domain.database import Base
 from t2t.domains.banking.schema import (
+    ADDRESS_DAYS,
     BLOCK_REASONS,
+    CARD_RAISE_DAYS,
     CLAIM_REASONS,
+    EMAIL_DAYS,
+    FIRST_LOAN_DAYS,
+    FRESH_PAYEE_DAYS,
+    NOTICE_DAYS,
     SAVINGS_MINIMUM_CENTS,
     TODAY,
+    TWIN_DAYS,
     Account,
     AccountId,
     AccountKind,
@@ -200,7 +207,7 @@ def _split_of(customer: Customer) -> Split:
     return "test" if int(customer.id[1:]) > _OFFSET["test"] else "train"
 
 
-_AGES = {False: (6_700, 22_000), True: (4_400, 2_100)}
+_AGES = {False: (6_590, 18_000), True: (4_400, 2_100)}
 """Age of the youngest in days and how many days the others are spread over, by whether they are children."""
 _SPANS = ((2, 13), (2, 13), (16, 28), (16, 28), (31, 58), (61, 88), (92, 118), (122, 150))
 """Days ago in which payments by card lie, on both sides of every time limit."""
@@ -288,8 +295,8 @@ class _Bank:
         number = CustomerNumber(str(20_000_000 + _OFFSET[self.split] + 7 * len(self.customers)))
         tag = f"{repeat + 1 if repeat else ''}{'.jr' if child else ''}"
         email = f"{name.lower().replace(' ', '.')}{tag}@{rng.choice(_HOSTS[self.split])}"
-        email_changed = rng.randint(3, 27) if rng.random() < 0.25 else rng.randint(40, 1500)
-        moved = rng.randint(1, 13) if rng.random() < 0.25 else rng.randint(20, 2000)
+        email_changed = _days_since(rng, (3, 27), (EMAIL_DAYS, EMAIL_DAYS + 7), (40, 1500))
+        moved = _days_since(rng, (1, 13), (ADDRESS_DAYS, ADDRESS_DAYS + 3), (20, 2000))
         self.customers[customer_id] = Customer(
             customer_id, number, FullName(name), born, email, _ago(email_changed), _ago(moved), ()
         )
@@ -300,7 +307,7 @@ class _Bank:
         newest = 0 if rng.random() < 0.2 else rng.randint(5, 900)
         found: list[Payee] = []
         for position, name in enumerate(rng.sample(_PAYEES[self.split], count)):
-            added = newest if position == 0 else rng.choice((1, 2, *rng.sample(range(5, 900), 4)))
+            added = newest if position == 0 else rng.choice((1, 2, FRESH_PAYEE_DAYS, *rng.sample(range(5, 900), 4)))
             payee_id = PayeeId(self._id(self.payees, "P"))
             number = AccountNumber(str(rng.randrange(10**9, 10**10)))
             self.payees[payee_id] = Payee(payee_id, customer_id, name, number, _ago(added))
@@ -346,14 +353,16 @@ class _Bank:
                 balance = -rng.randrange(2000, overdraft)
             else:
                 balance = rng.randrange(40000, 600000) if drawn < 0.8 else rng.randrange(600000, 1600000)
+                if drawn < 0.33:
+                    balance %= 5000
         elif kind == "savings":
             balance = rng.randrange(90000, 2000000)
-            if rng.random() < 0.4:
+            if rng.random() < 0.5:
                 wanted = cents_of(rng.choice(amounts_of(self.customers[holders[0].id]))) or 0
-                balance = wanted + rng.randrange(SAVINGS_MINIMUM_CENTS)
+                balance = wanted + rng.randrange(2 * SAVINGS_MINIMUM_CENTS)
         elif kind == "deposit":
             balance = rng.randrange(200000, 2000000, 5000)
-            matures = _ago(rng.randint(1, 60) if rng.random() < 0.25 else -rng.randint(20, 900))
+            matures = _ago(rng.randint(1, 45) if rng.random() < 0.4 else -rng.randint(20, 900))
         ids = tuple(person.id for person in holders)
         account = Account(account_id, number, kind, ids, mandate, balance, balance, overdraft, matures)
         self.accounts[account_id] = account
@@ -375,7 +384,7 @@ class _Bank:
                 limit = (
                     rng.randrange(3000, 15000, 1000) if account.kind == "youth" else rng.randrange(30000, 160000, 10000)
                 )
-                changed = rng.randint(2, 28) if rng.random() < 0.25 else rng.randint(35, 700)
+                changed = _days_since(rng, (2, 28), (CARD_RAISE_DAYS, CARD_RAISE_DAYS + 7), (40, 700))
                 self.cards[card_id] = Card(
                     card_id, person.id, account.id, kind, digits, "active", "", limit, _ago(changed)
                 )
@@ -403,16 +412,17 @@ class _Bank:
             row = self._book(net, "card payment", day, cents, merchant, from_id=account.id)
             if claim:
                 self.transactions[row.id] = replace(row, claim=claim, decided=rng.random() < 0.1)
-            if twice and position == claims and day - 1 not in days:
-                days.add(day - 1)
-                self._book(net, "card payment", day - 1, cents, merchant, from_id=account.id)
+            again = day - rng.choice((1, TWIN_DAYS))
+            if twice and position == claims and again > 0 and again not in days:
+                days.add(again)
+                self._book(net, "card payment", again, cents, merchant, from_id=account.id)
         if rng.random() < 0.3 and not days & {0, 1}:
             row = self._book(Counter(), "card payment", 0, rng.randrange(450, 9900), merchants[0], from_id=account.id)
             self.transactions[row.id] = replace(row, pending=True)
         if grown_up:
             overdrawn = account.balance_cents < 0
-            for name in _FEES[:1] if overdrawn else rng.sample(_FEES, rng.choice((1, 1, 2, 2))):
-                day = _free_day(rng, days, (3, 57) if overdrawn or rng.random() < 0.5 else (61, 100))
+            for name in _FEES[: rng.choice((1, 1, 2))] if overdrawn else rng.sample(_FEES, rng.choice((1, 1, 2, 2))):
+                day = _free_day(rng, days, (3, 57) if overdrawn or rng.random() < 0.65 else (61, 100))
                 self._book(net, "fee", day, rng.randrange(400, 2800, 25), name, from_id=account.id)
             for cents in rng.choice(((), (), (rng.randrange(3200, 4800, 25),), (500, 650), (475, 900))):
                 party = f"{rng.choice(_FEES)}, {_ago(rng.randint(205, 230))}"
@@ -445,7 +455,7 @@ class _Bank:
         count = min(rng.choice((0, 1, 2, 3)), len(holder.payees))
         for payee in rng.sample(holder.payees, count):
             order_id = StandingOrderId(self._id(self.standing_orders, "S"))
-            day = TODAY.day + rng.randint(1, 2) if rng.random() < 0.25 else rng.randint(1, 28)
+            day = TODAY.day + rng.randint(1, NOTICE_DAYS + 1) if rng.random() < 0.25 else rng.randint(1, 28)
             cents = rng.choice((rng.randrange(2000, 30000, 500), rng.randrange(30000, 60000, 1000)))
             self.standing_orders[order_id] = StandingOrder(order_id, account.id, payee.id, cents, day)
 
@@ -457,13 +467,19 @@ class _Bank:
             num_left = rng.randint(1, 3) if kind == "home loan" else rng.randint(2, 24)
             instalment = rng.randrange(*_INSTALMENTS[kind])
             loan_id = LoanId(self._id(self.loans, "L"))
-            started = rng.randint(20, 170) if rng.random() < 0.25 else rng.randint(200, 1500)
+            started = _days_since(rng, (20, 170), (FIRST_LOAN_DAYS, FIRST_LOAN_DAYS + 45), (230, 1500))
             missed = rng.randint(1, 2) if rng.random() < 0.3 else 0
             owed = round(instalment * num_left * 0.93)
             rate = rng.randrange(290, 990, 10)
             self.loans[loan_id] = Loan(
                 loan_id, adult.id, kind, _ago(started), owed, rate, instalment, num_left, missed, rng.randint(1, 28)
             )
+
+
+def _days_since(rng: random.Random, short: tuple[int, int], enough: tuple[int, int], long: tuple[int, int]) -> int:
+    """Days since a change: too few for some clause in a quarter of all draws, just enough in an eighth."""
+    drawn = rng.random()
+    return rng.randint(*(short if drawn < 0.25 else enough if drawn < 0.37 else long))
 
 
 def _free_day(rng: random.Random, days: set[int], span: tuple[int, int]) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from t2t.domain.wish import Callers, Identity, Slot, Wish
+from t2t.domain.wish import Callers, Identity, Slot, Undo, Wish
 from t2t.domains.banking import candidates
 from t2t.domains.banking.schema import BankDB, cents_of, money
 from t2t.domains.banking.tools import (
@@ -76,6 +76,11 @@ def _tell_first_run(db: BankDB, arguments: Arguments, slots: _Slots, value: NewO
 
 def _tell_new_available(db: BankDB, arguments: Arguments, slots: _Slots, value: AccountView) -> _Told:
     return (value.available,)
+
+
+def _cancel_order(db: BankDB, arguments: Arguments, slots: _Slots, value: NewOrder) -> Sequence[Undo]:
+    proposal = f"cancel the new standing order to {slots['payee']} on day {slots['run_day']}"
+    return (Undo("cancel_standing_order", {"standing_order_id": value.standing_order_id}, proposal),)
 
 
 _ACCOUNT = Slot(
@@ -675,6 +680,7 @@ _CREATE_ORDER = Wish(
     proposal="set up a standing order of ${amount} to {payee} from your {account}, on day {run_day} of each month",
     tell=_tell_first_run,
     report="It runs for the first time on {0}.",
+    undo=_cancel_order,
 )
 _CHANGE_ORDER = Wish(
     tool="change_standing_order",
