@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from t2t.domain.environment import Environment
+from t2t.domain.rule import RuleContext
 from t2t.domains.retail import DOMAIN
 from t2t.domains.retail.candidates import orders_to_total, returns, spoken_day
 from t2t.domains.retail.schema import (
@@ -36,7 +37,7 @@ from t2t.domains.retail.schema import (
     money,
 )
 from t2t.errors import ToolError
-from t2t.records import Arguments, DataSpec, ToolCall
+from t2t.records import Arguments, DataSpec, Split, ToolCall
 
 DATA = DataSpec(seed=0, size=60, split="train")
 NOTHING: Mapping[str, Any] = {}
@@ -250,6 +251,176 @@ def test_3_7_looks_at_the_other_orders_of_basic_members_only():
     assert with_open_returns("basic", 1) == {"3.7"}
     assert with_open_returns("basic", 0) == set()
     assert with_open_returns("silver", 2) == set()
+
+
+class Edge(NamedTuple):
+    """A call that is near a clause in one shop, and farther from it in another."""
+
+    clause: str
+    tool: str
+    arguments: Arguments
+    near: Mapping[str, Any]
+    far: Mapping[str, Any] = NOTHING
+    other: Mapping[str, Any] | None = None
+    """In the near shop, fields of a second order R2 of the item J1."""
+    neighbour: Mapping[str, Any] | None = None
+    """In the near shop, fields of the product of J1, a second item of R1 unless it is that of R2."""
+
+
+BASIC = {"tier": "basic"}
+RETURNED = {"lines": (Line(ItemId("J1"), 4000, "returned"),)}
+MOVE: Arguments = {"order_id": "R1", "address_id": "A2"}
+TO_WALLET: Arguments = {"order_id": "R1", "payment_id": "C3"}
+TO_GIFT_CARD: Arguments = {**RETURN, "refund_to": "C2"}
+NEW_EMAIL: Arguments = {"user_id": "U1", "new_email": "lee@shop.test"}
+CHEAP = {"items": CHEAPER}
+WAITING = {"order": PENDING}
+
+
+AT_HOME = tuple(
+    Address(AddressId(f"A{number}"), "home", f"{number} Row", "Farholt", "12345", "United States") for number in (1, 2)
+)
+
+
+def placed(days: int, **more: Any) -> Mapping[str, Any]:
+    return {"order": {**PENDING, "ordered": ago(days)}, **more}
+
+
+def came(days: int, category: str = "home") -> Mapping[str, Any]:
+    return {"order": {"delivery": ago(days)}, "product": {"category": category}}
+
+
+def paid(cents: int) -> Mapping[str, Any]:
+    return {"order": {"lines": (Line(ItemId("I1"), cents),)}}
+
+
+def note(length: int) -> Arguments:
+    return {"order_id": "R1", "note": "x" * length}
+
+
+def add_second(found: Shop, other: Mapping[str, Any] | None, neighbour: Mapping[str, Any] | None) -> None:
+    """Give Ann a second order, R2, or her order R1 a second item, J1, of another product."""
+    row = found.db.orders["R1"]
+    line = Line(ItemId("J1"), 2000)
+    product = Product(
+        ProductId("P2"), "Acme", "desk", "home", final_sale=False, made_to_order=False, items=(line.item_id,)
+    )
+    found.db.products.put(replace(product, **(neighbour or {})))
+    found.db.items.put(Item(line.item_id, product.id, ("black",), 1, 1000, 5))
+    if other is not None:
+        found.db.orders.put(replace(row, **{"id": OrderId("R2"), "ordered": ago(6), "lines": (line,), **other}))
+    elif neighbour is not None:
+        found.db.orders.put(replace(row, lines=(*row.lines, line)))
+
+
+EDGES = (
+    Edge("2.2", "cancel_order", CANCEL, placed(4), placed(3)),
+    Edge("2.2", "cancel_order", CANCEL, placed(3, user=BASIC), placed(2, user=BASIC)),
+    Edge("2.3", "cancel_order", CANCEL, WAITING, WAITING, other={}, neighbour={"made_to_order": True}),
+    Edge("3.2", "return_items", RETURN, came(30), came(22)),
+    Edge("3.2", "exchange_item", EXCHANGE, came(11, "electronics"), came(10, "electronics")),
+    Edge("3.2", "return_items", RETURN, came(46, "clothing"), came(45, "clothing")),
+    Edge("3.3", "return_items", RETURN, {}, {}, neighbour={"final_sale": True}),
+    Edge("3.4", "exchange_item", EXCHANGE, {}, {}, neighbour={"category": "care"}),
+    Edge("3.5", "return_items", TO_GIFT_CARD, {}, {"order": {"payment_id": PaymentId("C2")}}),
+    Edge("3.6", "return_items", TO_GIFT_CARD, paid(MAX_GIFT_CARD_REFUND_CENTS), paid(18750)),
+    Edge("3.7", "return_items", RETURN, {"user": {"tier": "silver"}}, {"user": {"tier": "silver"}}, other=RETURNED),
+    Edge(
+        "3.7", "return_items", RETURN, {"user": BASIC, "order": {"lines": (Line(ItemId("I1"), 9), *RETURNED["lines"])}}
+    ),
+    Edge("4.2", "exchange_item", EXCHANGE, {}, {}, other={"exchanged": True}),
+    Edge("4.3", "exchange_item", EXCHANGE, {}, {}, neighbour={"made_to_order": True}),
+    Edge("5.2", "change_order_item", EXCHANGE, WAITING, WAITING, other={"changed": True}),
+    Edge("5.3", "change_order_address", MOVE, WAITING, {**WAITING, "user": {"addresses": AT_HOME}}),
+    Edge("5.4", "change_order_address", MOVE, WAITING, WAITING, other={"express": True}),
+    Edge("5.5", "change_order_payment", TO_WALLET, WAITING, WAITING, other={"payment_id": PaymentId("C2")}),
+    Edge("5.6", "set_gift_note", note(60), WAITING),
+    Edge("5.6", "set_gift_note", note(46), WAITING),
+    Edge(
+        "6.2",
+        "refund_price_drop",
+        PRICE,
+        {**CHEAP, "order": {"ordered": ago(11)}},
+        {**CHEAP, "order": {"ordered": ago(10)}},
+    ),
+    Edge("6.3", "refund_price_drop", PRICE, CHEAP, CHEAP, other={"price_protected": True}),
+    Edge("6.4", "refund_price_drop", PRICE, CHEAP, CHEAP, neighbour={"final_sale": True}),
+    Edge("7.1", "set_default_address", {"user_id": "U1", "address_id": "A2"}, {"order": {"status": "shipped"}}),
+    Edge(
+        "7.2", "update_email", NEW_EMAIL, {"user": {"email_changed": ago(120)}}, {"user": {"email_changed": ago(121)}}
+    ),
+    Edge(
+        "7.3",
+        "add_address",
+        {"user_id": "U1", "label": "work", "address": "1 Row, Farholt 12345, Mexico"},
+        {},
+        {"user": {"addresses": (Address(AddressId("A1"), "home", "1 Row", "Farholt", "12345", "Mexico"),)}},
+    ),
+)
+
+
+def is_near(found: Shop, clause: str, tool: str, arguments: Arguments) -> bool:
+    (rule,) = (rule for rule in DOMAIN.rules if rule.clause == clause)
+    assert rule.near is not None
+    call = ToolCall(id="c", name=tool, arguments=arguments)
+    return rule.near(RuleContext(found.db, call, found.environment.past, None))
+
+
+@pytest.mark.parametrize("edge", EDGES, ids=lambda edge: f"{edge.clause}-{edge.tool}")
+def test_a_call_is_near_a_clause_that_a_small_change_would_break(edge: Edge):
+    near, far = shop(**edge.near), shop(**edge.far)
+    add_second(near, edge.other, edge.neighbour)
+    assert is_near(near, edge.clause, edge.tool, edge.arguments)
+    assert near.clauses(edge.tool, edge.arguments) == set()
+    near.run(edge.tool, edge.arguments)
+    assert not is_near(far, edge.clause, edge.tool, edge.arguments)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.clause}-{case.tool}")
+def test_a_call_that_breaks_a_clause_is_not_near_it(case: Case):
+    bad = shop(**case.bad)
+    assert not is_near(bad, case.clause, case.tool, case.bad_arguments or case.arguments)
+
+
+def test_every_clause_that_forbids_a_wish_has_a_near_call():
+    assert {edge.clause for edge in EDGES} == {rule.clause for rule in DOMAIN.rules if rule.near is not None}
+    assert {rule.clause for rule in DOMAIN.rules if rule.near is None} == {"1.1", "1.2", "1.3", "1.5"}
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_callers_get_near_every_clause_and_run_into_every_constraint(split: Split):
+    data = DataSpec(seed=0, size=200, split=split)
+    near: set[str] = set()
+    refused: dict[str, set[str]] = {constraint.name: set() for constraint in DOMAIN.constraints}
+    for caller in DOMAIN.callers.ids(DOMAIN.open(data)):
+        environment = Environment(DOMAIN, data)
+        email = DOMAIN.callers.facts(environment.db, caller)["email"]
+        environment.run(ToolCall(id="a", name="find_user_by_email", arguments={"email": email}))
+        for wish in DOMAIN.wishes:
+            for candidate in wish.candidates(environment.db, caller):
+                call = ToolCall(id="c", name=wish.tool, arguments=candidate.arguments)
+                if not DOMAIN.tool_by_name[wish.tool].writes or environment.breaks(call):
+                    continue
+                context = RuleContext(environment.db, call, environment.past, None)
+                close = {rule.clause for rule in DOMAIN.rules_by_tool[wish.tool] if rule.near and rule.near(context)}
+                savepoint, num_past = environment.db.savepoint(), len(environment.past)
+                try:
+                    environment.run(call)
+                    near |= close
+                except ToolError as error:
+                    found = [c.name for c in DOMAIN.constraints if wish.tool in c.tools and c.says in str(error)]
+                    assert len(found) == 1, error
+                    refused[found[0]].add(wish.tool)
+                environment.db.rollback(savepoint)
+                del environment.past[num_past:]
+    assert near == {rule.clause for rule in DOMAIN.rules if rule.near is not None}
+    assert all(refused.values())
+
+
+def test_a_constraint_is_told_in_words_that_count_as_a_refusal():
+    for constraint in DOMAIN.constraints:
+        assert any(cue in constraint.reason for cue in constraint.cues)
+        assert all(cue == cue.lower() for cue in constraint.cues)
 
 
 def test_1_1_accounts_are_closed_until_the_caller_is_found_and_the_catalogue_is_open():

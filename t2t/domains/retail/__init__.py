@@ -4,7 +4,7 @@ from pathlib import Path
 
 from t2t.domain.domain import Domain
 from t2t.domains.retail.data import generate
-from t2t.domains.retail.rules import RULES
+from t2t.domains.retail.rules import CONSTRAINTS, RULES
 from t2t.domains.retail.schema import RetailDB
 from t2t.domains.retail.tools import TOOLS
 from t2t.domains.retail.wishes import CALLERS, WISHES
@@ -18,4 +18,5 @@ DOMAIN = Domain(
     rules=RULES,
     callers=CALLERS,
     wishes=WISHES,
+    constraints=CONSTRAINTS,
 )

@@ -8,8 +8,10 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from itertools import combinations
 
+from t2t.domain.database import Base
 from t2t.domain.wish import Candidate
 from t2t.domains.retail.data import new_addresses, new_emails, notes_of
 from t2t.domains.retail.schema import (
@@ -81,8 +83,8 @@ def orders_to_track(db: RetailDB, caller: str) -> Iterator[Candidate]:
 
 
 def cancellations(db: RetailDB, caller: str) -> Iterator[Candidate]:
-    """Any order that did not arrive yet, for each reason."""
-    for order, slots in _orders(db, caller, _OPEN):
+    """Any order that did not arrive yet, a cancelled one too, for each reason."""
+    for order, slots in _orders(db, caller, (*_OPEN, "cancelled")):
         for reason in CANCEL_REASONS:
             yield Candidate({"order_id": order.id, "reason": reason}, {**slots, "reason": reason})
 
@@ -119,8 +121,9 @@ def return_quotes(db: RetailDB, caller: str) -> Iterator[Candidate]:
 
 
 def returns(db: RetailDB, caller: str) -> Iterator[Candidate]:
-    """Any delivered item, or two of one order, refunded to any payment method."""
-    for order, lines, slots in _returnable(db, caller):
+    """Any delivered item, one that came back already too, or two of one order, refunded to any payment method."""
+    gone = ((order, (line,), slots) for order, line, slots in _lines(db, caller, ("delivered",), "returned"))
+    for order, lines, slots in (*_returnable(db, caller), *gone):
         for payment in db.users[caller].payments:
             yield Candidate(
                 {"order_id": order.id, "item_ids": [line.item_id for line in lines], "refund_to": payment.id},
@@ -180,14 +183,24 @@ def gift_cards(db: RetailDB, caller: str) -> Iterator[Candidate]:
             yield Candidate({"user_id": caller, "payment_id": payment.id}, {"payment": payment.label})
 
 
-def catalogue(db: RetailDB, caller: str) -> Iterator[Candidate]:
+def catalogue(db: RetailDB, caller: str) -> Sequence[Candidate]:
     """Any variant of any product."""
     del caller  # the catalogue is open to all
-    for item in db.items:
-        product = db.products[item.product_id]
-        yield Candidate({"product_id": product.id}, {"product": product.name, "variant": item.options_text})
+    return _catalogue(db.base)
 
 
+@lru_cache(maxsize=4)
+def _catalogue(base: Base) -> Sequence[Candidate]:
+    """The same for every caller and in every state, as no tool changes names or options."""
+    db = RetailDB(base)
+    variants = ((db.products[item.product_id], item) for item in db.items)
+    return tuple(
+        Candidate({"product_id": product.id}, {"product": product.name, "variant": item.options_text})
+        for product, item in variants
+    )
+
+
+@lru_cache(maxsize=1024)
 def spoken_day(iso: str) -> str:
     """A day of an ISO date as a caller says it: "March 3"."""
     day = date.fromisoformat(iso)
@@ -226,11 +239,13 @@ def _item_text(db: RetailDB, line: Line) -> str:
     return db.items[line.item_id].described(db.product_of(line.item_id).name)
 
 
-def _lines(db: RetailDB, caller: str, statuses: Sequence[Status]) -> Iterator[tuple[Order, Line, dict[str, str]]]:
+def _lines(
+    db: RetailDB, caller: str, statuses: Sequence[Status], state: str = "ordered"
+) -> Iterator[tuple[Order, Line, dict[str, str]]]:
     for order in db.orders.where("user_id", caller):
         if order.status in statuses:
             for line in order.lines:
-                if line.state == "ordered":
+                if line.state == state:
                     kind = db.product_of(line.item_id).kind
                     slots = {"item": _item_text(db, line), "thing": kind, "ordered": spoken_day(order.ordered)}
                     yield order, line, slots

@@ -7,6 +7,7 @@ from typing import Literal
 
 from t2t.domain.database import Base
 from t2t.domains.retail.schema import (
+    EMAIL_DAYS,
     SERVED_COUNTRIES,
     TODAY,
     Address,
@@ -186,6 +187,20 @@ _SHORT_NOTES: dict[Split, tuple[str, ...]] = {
         "A small thank-you from me.",
     ),
 }
+_FITTING_NOTES: dict[Split, tuple[str, ...]] = {
+    "train": (
+        "Happy birthday from the whole team, we are glad to have you!",
+        "For the best aunt in the world, from all your nieces.",
+        "Congratulations to you both, see you at the party!",
+        "To a wonderful teacher, with thanks from class 4b.",
+    ),
+    "test": (
+        "You made it at last, and we never doubted it for a minute!",
+        "From everybody at number twelve, enjoy your retirement.",
+        "A little light for the long evenings up in the north.",
+    ),
+}
+"""Notes that are only just short enough."""
 _LONG_NOTES: dict[Split, tuple[str, ...]] = {
     "train": (
         "Happy anniversary to the two kindest people we know, may many more years follow!",
@@ -280,10 +295,11 @@ def new_emails(user: User) -> tuple[NewEmail, ...]:
 
 
 def notes_of(user: User) -> tuple[NoteText, ...]:
-    """Gift notes the user may want; the same at every call. The last is too long."""
+    """Gift notes the user may want; the same at every call. The third just fits, the last is too long."""
     split = _split_of(user)
     rng = random.Random(f"notes/{user.id}")
-    return tuple(NoteText(text) for text in (*rng.sample(_SHORT_NOTES[split], 3), rng.choice(_LONG_NOTES[split])))
+    longer = (rng.choice(notes[split]) for notes in (_FITTING_NOTES, _LONG_NOTES))
+    return tuple(NoteText(text) for text in (*rng.sample(_SHORT_NOTES[split], 2), *longer))
 
 
 def _split_of(user: User) -> Split:
@@ -343,6 +359,8 @@ def _user(rng: random.Random, split: Split, index: int, names_used: dict[str, tu
         addresses.append(_address(rng, split, AddressId(f"A{number}{position + 1}"), label, place))
     addresses[0] = replace(addresses[0], zip_code=zip_code)
     changed = rng.randint(5, 85) if rng.random() < 0.25 else rng.randint(95, 1500)
+    if 95 <= changed < 240:  # some have just waited long enough
+        changed = EMAIL_DAYS + changed % 25
     tier: Tier = rng.choice(("basic", "basic", "basic", "silver", "gold"))
     return User(
         UserId(f"U{number}"),

@@ -1,6 +1,8 @@
-"""The clauses of ``policy.md`` that code checks and no tool enforces."""
+"""The clauses of ``policy.md`` that code checks and no tool enforces, and what tools refuse themselves."""
 
-from t2t.domain.rule import Rule, RuleContext
+from collections.abc import Callable
+
+from t2t.domain.rule import Constraint, Rule, RuleContext
 from t2t.domains.retail.schema import (
     CANCEL_DAYS,
     EMAIL_DAYS,
@@ -229,6 +231,134 @@ def _unserved_country(context: RuleContext) -> bool:
     return _country(_text(context, "address")) not in SERVED_COUNTRIES
 
 
+_LAST_QUARTER = 0.75
+"""A number is near its limit from this share of it on."""
+
+
+def _is_in_last_quarter(number: int, limit: int) -> bool:
+    return _LAST_QUARTER * limit < number <= limit
+
+
+def _other_orders(context: RuleContext) -> list[Order]:
+    """The customer's other orders on which the call would work too."""
+    order = _order(context)
+    if order is None:
+        return []
+    rows = _db(context).orders.where("user_id", order.user_id)
+    allowed = REQUIRED_STATUS[context.call.name]
+    return [row for row in rows if row.id != order.id and row.status in allowed]
+
+
+def _another_order(holds: Callable[[RetailDB, Order], bool]) -> Callable[[RuleContext], bool]:
+    """True where this order does not hold, and another of the customer does."""
+
+    def near(context: RuleContext) -> bool:
+        order, db = _order(context), _db(context)
+        if order is None or holds(db, order) or ("item_id" in context.call.arguments and not _lines(context)):
+            return False
+        return any(holds(db, row) for row in _other_orders(context))
+
+    return near
+
+
+def _another_item(holds: Callable[[Product], bool]) -> Callable[[RuleContext], bool]:
+    """True where the items of the call do not hold, and another item of the same order does."""
+
+    def near(context: RuleContext) -> bool:
+        order, db, touched = _order(context), _db(context), _lines(context)
+        if order is None or not touched or any(map(holds, _products(context))):
+            return False
+        return any(holds(db.product_of(line.item_id)) for line in order.lines if line not in touched)
+
+    return near
+
+
+def _nearly_too_late_to_cancel(context: RuleContext) -> bool:
+    """The last day; for gold members every day that others do not have."""
+    order, user = _order(context), _user(context)
+    if order is None or user is None:
+        return False
+    days = days_since(order.ordered)
+    return CANCEL_DAYS < days <= GOLD_CANCEL_DAYS if user.tier == "gold" else days == CANCEL_DAYS
+
+
+def _window_closes(context: RuleContext) -> bool:
+    order = _order(context)
+    if order is None or _window_closed(context):
+        return False
+    days = days_since(order.delivery)
+    return any(_is_in_last_quarter(days, RETURN_DAYS[product.category]) for product in _products(context))
+
+
+def _refund_to_another_gift_card(context: RuleContext) -> bool:
+    order, target = _order(context), _text(context, "refund_to")
+    payment = _payment(context, target)
+    return (
+        order is not None
+        and bool(_lines(context))
+        and target != order.payment_id
+        and payment is not None
+        and payment.kind == "gift_card"
+    )
+
+
+def _refund_almost_too_large(context: RuleContext) -> bool:
+    order = _order(context)
+    if order is None or not _refund_to_another_gift_card(context):
+        return False
+    return _is_in_last_quarter(refund_cents(_db(context), order, _item_ids(context)), MAX_GIFT_CARD_REFUND_CENTS)
+
+
+def _another_return_allowed(context: RuleContext) -> bool:
+    """Returned before from this order, or from another by a member with a tier."""
+    order, user = _order(context), _user(context)
+    if order is None or not _lines(context) or user is None or _another_return_open(context):
+        return False
+    rows = [order] if user.tier == "basic" else _other_orders(context)
+    return any(line.state == "returned" for row in rows for line in row.lines)
+
+
+def _another_address_leaves_country(context: RuleContext) -> bool:
+    order, user = _order(context), _user(context)
+    if order is None or user is None or _leaves_country(context):
+        return False
+    return any(row.country != _country(order.address) for row in user.addresses)
+
+
+def _pays_by_gift_card(db: RetailDB, order: Order) -> bool:
+    return any(row.id == order.payment_id and row.kind == "gift_card" for row in db.users[order.user_id].payments)
+
+
+def _note_almost_too_long(context: RuleContext) -> bool:
+    return _order(context) is not None and _is_in_last_quarter(len(_text(context, "note").strip()), MAX_NOTE_CHARACTERS)
+
+
+def _price_protection_ends(context: RuleContext) -> bool:
+    order = _order(context)
+    if order is None or not _lines(context):
+        return False
+    return _is_in_last_quarter(days_since(order.ordered), PRICE_PROTECTION_DAYS)
+
+
+def _was_packed(context: RuleContext) -> bool:
+    """No order is being packed; one just left."""
+    orders = _db(context).orders.where("user_id", _text(context, "user_id"))
+    return not _is_packing(context) and any(order.status == "shipped" for order in orders)
+
+
+def _email_changed_before(context: RuleContext) -> bool:
+    user = _user(context)
+    return user is not None and EMAIL_DAYS <= days_since(user.email_changed) <= EMAIL_DAYS / _LAST_QUARTER
+
+
+def _other_served_country(context: RuleContext) -> bool:
+    """Abroad for this customer, and served."""
+    user, country = _user(context), _country(_text(context, "address"))
+    if user is None or country not in SERVED_COUNTRIES:
+        return False
+    return all(row.country != country for row in user.addresses)
+
+
 _RETURN = frozenset({"return_items"})
 _EXCHANGE = frozenset({"exchange_item"})
 _CANCEL = frozenset({"cancel_order"})
@@ -248,9 +378,15 @@ RULES = (
         _too_late_to_cancel,
         "an order can be cancelled only up to 3 days after it was placed, 7 for gold members",
         ("3 days", "three days", "7 days", "seven days", "too late", "too long ago"),
+        near=_nearly_too_late_to_cancel,
     ),
     Rule(
-        "2.3", _CANCEL, _holds_made_to_order, "the order holds a made-to-order item", ("made to order", "made-to-order")
+        "2.3",
+        _CANCEL,
+        _holds_made_to_order,
+        "the order holds a made-to-order item",
+        ("made to order", "made-to-order"),
+        near=_another_order(lambda db, order: any(db.product_of(line.item_id).made_to_order for line in order.lines)),
     ),
     Rule(
         "3.2",
@@ -258,15 +394,31 @@ RULES = (
         _window_closed,
         "the days for bringing it back after delivery are over",
         ("days", "window", "too late", "period", "deadline"),
+        near=_window_closes,
     ),
-    Rule("3.3", _BACK, _is_final_sale, "it was a final-sale item", ("final sale", "final-sale")),
-    Rule("3.4", _BACK, _is_care, "care products stay with the customer for hygiene", ("hygiene", "care product")),
+    Rule(
+        "3.3",
+        _BACK,
+        _is_final_sale,
+        "it was a final-sale item",
+        ("final sale", "final-sale"),
+        near=_another_item(lambda product: product.final_sale),
+    ),
+    Rule(
+        "3.4",
+        _BACK,
+        _is_care,
+        "care products stay with the customer for hygiene",
+        ("hygiene", "care product"),
+        near=_another_item(lambda product: product.category == "care"),
+    ),
     Rule(
         "3.5",
         _RETURN,
         _refund_astray,
         "a refund goes only to the payment method of the order or to a gift card",
         ("payment method of the order", "original", "or to a gift card", "or a gift card", "was paid with"),
+        near=_refund_to_another_gift_card,
     ),
     Rule(
         "3.6",
@@ -274,6 +426,7 @@ RULES = (
         _refund_too_large,
         "a refund above 250.00 goes only to the payment method of the order",
         ("250.00", "above 250", "over 250", "more than 250", "$250", "original", "payment method of the order"),
+        near=_refund_almost_too_large,
     ),
     Rule(
         "3.7",
@@ -281,6 +434,7 @@ RULES = (
         _another_return_open,
         "basic members return items of one order at a time, and another order has returned items",
         ("one order at a time", "basic member", "another order", "other order", "different order"),
+        near=_another_return_allowed,
     ),
     Rule(
         "4.2",
@@ -288,14 +442,23 @@ RULES = (
         _exchanged_before,
         "there is one exchange per order and it was made",
         ("one exchange", "once", "already", "per order"),
+        near=_another_order(lambda db, order: order.exchanged),
     ),
-    Rule("4.3", _EXCHANGE, _is_made_to_order, "it is a made-to-order item", ("made to order", "made-to-order")),
+    Rule(
+        "4.3",
+        _EXCHANGE,
+        _is_made_to_order,
+        "it is a made-to-order item",
+        ("made to order", "made-to-order"),
+        near=_another_item(lambda product: product.made_to_order),
+    ),
     Rule(
         "5.2",
         frozenset({"change_order_item"}),
         _changed_before,
         "items of an order can be changed once, and that was done",
         ("once", "already", "second time"),
+        near=_another_order(lambda db, order: order.changed),
     ),
     Rule(
         "5.3",
@@ -303,8 +466,16 @@ RULES = (
         _leaves_country,
         "an order has to stay in its country",
         ("country", "abroad"),
+        near=_another_address_leaves_country,
     ),
-    Rule("5.4", _READDRESS, _is_express, "express orders keep their address", ("express",)),
+    Rule(
+        "5.4",
+        _READDRESS,
+        _is_express,
+        "express orders keep their address",
+        ("express",),
+        near=_another_order(lambda db, order: order.express),
+    ),
     Rule(
         "5.5",
         frozenset({"change_order_payment"}),
@@ -317,6 +488,7 @@ RULES = (
             "gift card payment",
             "gift card order",
         ),
+        near=_another_order(_pays_by_gift_card),
     ),
     Rule(
         "5.6",
@@ -324,6 +496,7 @@ RULES = (
         _note_too_long,
         "a gift note has at most 60 characters",
         ("60 char", "sixty", "too long", "characters"),
+        near=_note_almost_too_long,
     ),
     Rule(
         "6.2",
@@ -331,6 +504,7 @@ RULES = (
         _price_protection_over,
         "price protection ends 14 days after the order was placed",
         ("14 days", "14-day", "fourteen", "too late", "too long ago"),
+        near=_price_protection_ends,
     ),
     Rule(
         "6.3",
@@ -338,14 +512,23 @@ RULES = (
         _price_protected_before,
         "price protection works once per order, and it was used",
         ("once", "already", "one time"),
+        near=_another_order(lambda db, order: order.price_protected),
     ),
-    Rule("6.4", _PRICE_DROP, _is_final_sale, "final-sale items have no price protection", ("final sale", "final-sale")),
+    Rule(
+        "6.4",
+        _PRICE_DROP,
+        _is_final_sale,
+        "final-sale items have no price protection",
+        ("final sale", "final-sale"),
+        near=_another_item(lambda product: product.final_sale),
+    ),
     Rule(
         "7.1",
         frozenset({"set_default_address"}),
         _is_packing,
         "an order of yours is being packed",
         ("packed", "processed", "being processed"),
+        near=_was_packed,
     ),
     Rule(
         "7.2",
@@ -353,6 +536,7 @@ RULES = (
         _email_changed_lately,
         "the e-mail can be changed once in 90 days",
         ("90 days", "90-day", "ninety", "once in", "recently"),
+        near=_email_changed_before,
     ),
     Rule(
         "7.3",
@@ -360,5 +544,70 @@ RULES = (
         _unserved_country,
         "we deliver only to the United States, Canada and Mexico",
         ("united states", "canada", "mexico", "deliver"),
+        near=_other_served_country,
+    ),
+)
+
+_KEPT_WHILE_PENDING = _PENDING | _CANCEL
+
+CONSTRAINTS = (
+    Constraint(
+        "order processed",
+        _KEPT_WHILE_PENDING,
+        "is processed; only pending",
+        "the order is being processed and no longer pending",
+        ("processed", "pending", "packed"),
+    ),
+    Constraint(
+        "order shipped",
+        _KEPT_WHILE_PENDING | {"set_gift_note"},
+        "is shipped; only pending",
+        "the order has been shipped already",
+        ("shipped", "on its way", "has left", "dispatched", "in transit", "pending"),
+    ),
+    Constraint(
+        "order cancelled",
+        _KEPT_WHILE_PENDING | {"set_gift_note"},
+        "is cancelled; only pending",
+        "the order was cancelled already",
+        ("already", "is cancelled", "was cancelled", "been cancelled", "is canceled", "was canceled", "been canceled"),
+    ),
+    Constraint(
+        "item returned",
+        _BACK,
+        "is returned already",
+        "the item was returned already",
+        ("already", "was returned", "is returned", "been returned"),
+    ),
+    Constraint(
+        "variant out of stock",
+        _EXCHANGE | {"change_order_item"},
+        "is out of stock",
+        "that variant is out of stock",
+        ("stock", "sold out", "unavailable", "not available"),
+    ),
+    Constraint(
+        "gift card holds too little",
+        _EXCHANGE | {"change_order_item", "change_order_payment"},
+        "use another payment method",
+        "the gift card does not hold enough money",
+        ("enough", "balance", "only holds", "holds only", "insufficient", "not cover", "too little"),
+    ),
+    Constraint(
+        "no lower price",
+        _PRICE_DROP,
+        "nothing to refund",
+        "the item does not cost less today than was paid",
+        (
+            "cost less",
+            "costs less",
+            "cheaper",
+            "lower",
+            "higher",
+            "dropped",
+            "gone down",
+            "same price",
+            "nothing to refund",
+        ),
     ),
 )

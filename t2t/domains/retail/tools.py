@@ -465,10 +465,12 @@ def search_products(db: RetailDB, text: SearchText) -> list[ProductHit]:
     Args:
         text: Brand, kind or both, such as "desk lamp".
     """
-    wanted = text.lower().split()
+    first, *others = text.lower().split() or [""]
     hits: list[ProductHit] = []
+    if not first:
+        return hits
     for text_of_product, product_id in db.products.column("search_text"):
-        if wanted and all(word in text_of_product for word in wanted):
+        if first in text_of_product and all(word in text_of_product for word in others):
             product = db.products[product_id]
             cheapest = min(db.items[item_id].price_cents for item_id in product.items)
             hits.append(ProductHit(product.id, product.name, money(cheapest)))
