@@ -280,6 +280,8 @@ class Expectation(Record):
     """Calls that fail the task when they succeed, even if undone later."""
     moves: tuple[Move, ...] = ()
     """The reference talk, agent's side."""
+    caller: str = ""
+    """Row id of the caller; empty for tasks from elsewhere."""
     wishes: tuple[Meant, ...] = ()
     """What the caller wants in the end, in order, a refused wish included; empty for tasks from elsewhere."""
     earlier: tuple[Meant, ...] = ()

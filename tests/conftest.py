@@ -8,9 +8,9 @@ from hypothesis import settings
 
 from t2t.domain.domain import Domain, load_domain
 from t2t.explore.program import Coverage, explore
+from t2t.intents.compose import write_task
 from t2t.intents.scene import Scene, Unsuitable
-from t2t.intents.writers import WRITERS
-from t2t.records import DataSpec, Task
+from t2t.records import DataSpec, Intent, Task
 
 # A busy machine is no failure: no test is judged by the clock.
 settings.register_profile("t2t", deadline=None)
@@ -38,10 +38,10 @@ def library_tasks(library: Domain) -> list[Task]:
     data = DataSpec(seed=5, size=120, split="train")
     tasks: list[Task] = []
     for trajectory in explore(library, data, 150, max_steps=8, blocked_share=0.4, seed=5, coverage=Coverage()):
-        for writer in WRITERS.values():
+        for intent in Intent:
             rng = random.Random(trajectory.id)
             try:
-                tasks.append(writer(Scene(library, trajectory, rng), "train", rng))
+                tasks.append(write_task(intent, Scene(library, trajectory, rng), "train", rng))
             except Unsuitable:
                 continue
     return tasks

@@ -43,3 +43,16 @@ class IdleAgent:
     async def reply(self, messages: Sequence[Message]) -> Reply:
         """A goodbye."""
         return Reply(Message(role="assistant", content="Thank you for calling. Goodbye."), Turn())
+
+
+class RefusingAgent:
+    """Refuses whatever it is asked, and names every reason there is."""
+
+    def __init__(self, domain: Domain) -> None:
+        """Take the reasons of `domain`."""
+        reasons = [*(rule.reason for rule in domain.rules), *(one.reason for one in domain.constraints)]
+        self._text = f"I am sorry, I can't do that: {'; '.join(dict.fromkeys(reasons))}."
+
+    async def reply(self, messages: Sequence[Message]) -> Reply:
+        """The refusal."""
+        return Reply(Message(role="assistant", content=self._text), Turn())

@@ -20,6 +20,7 @@ _PROPOSAL = re.compile(
 _REQUEST = re.compile(r"\b(please (?:provide|give|tell|share|let me know|confirm|spell)|i need|could you|can you)\b")
 _ANNOUNCEMENT = re.compile(r"\b(let me|one moment|just a moment|i will|i'll|i am going to|i'm going to|please wait)\b")
 _DENIAL = re.compile(r"\b(sorry|cannot|can't|unable|not able|not possible|not allowed)\b")
+_REFUSAL = re.compile(r"\b(cannot|can't|could not|unable|not able|not possible|not allowed|not permitted|not eligible)\b")
 _MORE = re.compile(r"\b(anything else|something else|else i can|further (?:help|assist)|other (?:question|request))")
 _HELP = re.compile(r"\b(how (?:can|may) i (?:help|assist)|what can i do|what would you like|how i can (?:help|assist))")
 _ASKS = re.compile(
@@ -86,24 +87,30 @@ class ScriptedUser:
     def answer(self, text: str) -> UserTurn:
         """Answer one message of the agent that was meant for the caller."""
         said = text.lower().replace("’", "'")
+        if changed := self._change_at_once(said):
+            return changed
         question = "?" in said or bool(_REQUEST.search(said))
         if actions := self._asked_actions(said):
-            changed = self._change() if any(action.writes for action in actions) else None
+            changed = self._change("proposal") if any(action.writes for action in actions) else None
             return changed or UserTurn("", actions=actions)
+        refused = bool(_REFUSAL.search(said))
         if _PROPOSAL.search(said):
-            return self._change() or UserTurn(self._rng.choice(_AGREEMENTS), agrees=True)
+            changed = self._change("refusal") if refused else self._change("proposal")
+            return changed or UserTurn(self._rng.choice(_AGREEMENTS), agrees=True)
         if question:
             asked = [fact for fact in self._facts if any(word in said for word in fact.asked_by)]
             if asked:
                 return self._tell(asked)
             if _MORE.search(said):
-                return self._change() or UserTurn("No, that is all. Goodbye.", done=True)
+                changed = self._change("refusal") if refused else self._change("proposal", "done")
+                return changed or UserTurn("No, that is all. Goodbye.", done=True)
             return self._puzzle(self._scenario.opening if _HELP.search(said) else "I don't know.")
         if not said.strip():
             return self._puzzle("Hello? Are you there?")
         if _ANNOUNCEMENT.search(said) and not _DENIAL.search(said):
-            return self._change() or self._puzzle("Okay.", agrees=True)
-        return self._change() or UserTurn(self._rng.choice(_GOODBYES), done=True)
+            return self._change("proposal") or self._puzzle("Okay.", agrees=True)
+        changed = self._change("refusal") if refused else self._change("proposal", "done")
+        return changed or UserTurn(self._rng.choice(_GOODBYES), done=True)
 
     def tell_results(self, actions: Sequence[UserAction], results: Sequence[ToolResult]) -> UserTurn:
         """Say what came of the actions of a turn."""
@@ -118,12 +125,22 @@ class ScriptedUser:
                 asked.append((min(places), action))
         return tuple(action for _, action in sorted(asked, key=lambda item: item[0]))
 
-    def _change(self) -> UserTurn | None:
-        if not self._changes:
+    def _change(self, *cues: str) -> UserTurn | None:
+        """The next change of mind, if its cue is among `cues`."""
+        if not self._changes or self._changes[0].cue not in cues:
             return None
         change = self._changes.pop(0)
         self._facts = change.facts or self._facts
         return UserTurn(change.text)
+
+    def _change_at_once(self, said: str) -> UserTurn | None:
+        """A change of mind that waits for nothing but the agent's next message, beside what that asks for."""
+        asked = [fact for fact in self._facts if "?" in said and any(word in said for word in fact.asked_by)]
+        changed = self._change("message")
+        if changed is None:
+            return None
+        still = self._tell([fact for fact in asked if fact in self._facts][:1])
+        return UserTurn(f"{still.text} {changed.text}".strip())
 
     def _tell(self, asked: list[Fact]) -> UserTurn:
         unsaid = [fact for fact in asked if not fact.in_opening] or asked

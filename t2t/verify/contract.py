@@ -26,8 +26,9 @@ from t2t.domain.tool import Parameter, Tool, harvest, to_json
 from t2t.domain.wish import Slot, named_slots
 from t2t.episode.user import ScriptedUser
 from t2t.errors import ConfigError, RunError, ToolError
-from t2t.intents.scene import Scene, Script, Unsuitable
-from t2t.intents.writers import WRITERS
+from t2t.intents.compose import write_task
+from t2t.intents.scene import Scene, Unsuitable
+from t2t.intents.script import Script
 from t2t.records import (
     Fact,
     Intent,
@@ -370,7 +371,7 @@ def _tasks(inspection: Inspection) -> Iterator[str]:
             continue
         rng = random.Random(f"{walk.id}/{intent}/{wording}")
         try:
-            task = WRITERS[intent](Scene(domain, walk, rng), wording, rng)
+            task = write_task(intent, Scene(domain, walk, rng), wording, rng)
         except Unsuitable as reason:
             reasons[f"{intent.value}: {reason}"] += 1
             continue

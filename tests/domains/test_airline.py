@@ -39,9 +39,9 @@ from t2t.domains.airline.schema import (
 )
 from t2t.errors import ToolError
 from t2t.explore.program import Coverage, explore
-from t2t.intents import infeasible
+from t2t.intents.compose import write_task
 from t2t.intents.scene import Scene
-from t2t.records import Arguments, DataSpec, Split, ToolCall
+from t2t.records import Arguments, DataSpec, Intent, Split, ToolCall
 from t2t.verify.proof import prove
 
 DATA = DataSpec(seed=0, size=40, split="train")
@@ -651,7 +651,7 @@ def test_every_clause_that_forbids_a_wish_becomes_an_infeasible_task():
         assert trajectory.blocked is not None
         if trajectory.blocked.clause in left:
             rng = random.Random(trajectory.id)
-            task = infeasible.write(Scene(DOMAIN, trajectory, rng), "test", rng)
+            task = write_task(Intent.INFEASIBLE, Scene(DOMAIN, trajectory, rng), "test", rng)
             if not prove(DOMAIN, task):
                 left.discard(trajectory.blocked.clause)
         if not left:

@@ -59,7 +59,7 @@ from t2t.domains.banking.schema import (
 )
 from t2t.errors import ToolError
 from t2t.explore.program import Coverage, explore
-from t2t.intents import ambiguous, changing, general, infeasible
+from t2t.intents.compose import write_task
 from t2t.intents.scene import Scene, Unsuitable
 from t2t.records import Arguments, DataSpec, Intent, Split, ToolCall
 from t2t.verify.proof import prove
@@ -800,7 +800,7 @@ def test_every_clause_that_forbids_a_wish_becomes_an_infeasible_task():
     for walk in explore(DOMAIN, data, 400, max_steps=8, blocked_share=1.0, seed=0, coverage=Coverage()):
         if walk.blocked and walk.blocked.clause and walk.blocked.clause not in refused:
             rng = random.Random(walk.id)
-            task = infeasible.write(Scene(DOMAIN, walk, rng), "train", rng)
+            task = write_task(Intent.INFEASIBLE, Scene(DOMAIN, walk, rng), "train", rng)
             assert task.expectation.refusal and task.expectation.refusal.clause == walk.blocked.clause
             if not prove(DOMAIN, task):
                 refused.add(walk.blocked.clause)
@@ -815,10 +815,10 @@ def test_every_wish_is_reached_and_every_intent_is_proved():
     assert {walk.steps[-1].call.name for walk in walks if not walk.blocked} == {wish.tool for wish in DOMAIN.wishes}
     proved: Counter[Intent] = Counter()
     for walk in walks:
-        for writer in (general, ambiguous, changing, infeasible):
+        for intent in Intent:
             rng = random.Random(walk.id)
             try:
-                task = writer.write(Scene(DOMAIN, walk, rng), "test", rng)
+                task = write_task(intent, Scene(DOMAIN, walk, rng), "test", rng)
             except Unsuitable:
                 continue
             proved[task.intent] += not prove(DOMAIN, task)

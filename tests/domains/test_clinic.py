@@ -57,7 +57,7 @@ from t2t.domains.clinic.schema import (
 )
 from t2t.errors import ToolError
 from t2t.explore.program import Coverage, explore
-from t2t.intents import ambiguous, changing, general, infeasible
+from t2t.intents.compose import write_task
 from t2t.intents.scene import Scene, Unsuitable
 from t2t.records import Arguments, Blocked, DataSpec, Intent, Step, ToolCall, Trajectory
 from t2t.verify.proof import prove
@@ -718,7 +718,7 @@ def test_every_clause_that_forbids_a_wish_becomes_a_proved_infeasible_task():
                 walk = blocked_walk(data, caller, call, broken[0])
                 if walk is None:
                     continue
-                task = infeasible.write(Scene(DOMAIN, walk, random.Random(0)), "train", random.Random(0))
+                task = write_task(Intent.INFEASIBLE, Scene(DOMAIN, walk, random.Random(0)), "train", random.Random(0))
                 assert prove(DOMAIN, task) == ""
                 missing.discard(broken[0].clause)
         if not missing:
@@ -729,16 +729,10 @@ def test_every_clause_that_forbids_a_wish_becomes_a_proved_infeasible_task():
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_tasks_of_every_intent_come_out_proved_in_good_numbers(split: str):
     data = DataSpec(seed=4, size=120, split=split)  # type: ignore[arg-type]
-    writers = {
-        Intent.GENERAL: general.write,
-        Intent.AMBIGUOUS: ambiguous.write,
-        Intent.CHANGING: changing.write,
-        Intent.INFEASIBLE: infeasible.write,
-    }
-    kept, tried = dict.fromkeys(writers, 0), dict.fromkeys(writers, 0)
+    kept, tried = dict.fromkeys(Intent, 0), dict.fromkeys(Intent, 0)
     for walk in explore(DOMAIN, data, 60, max_steps=8, blocked_share=0.4, seed=4, coverage=Coverage()):
         single_write = len([step for step in walk.steps if step.writes]) == 1 and walk.steps[-1].writes
-        for intent, writer in writers.items():
+        for intent in Intent:
             if (intent is Intent.INFEASIBLE) != (walk.blocked is not None):
                 continue
             if intent in (Intent.AMBIGUOUS, Intent.CHANGING) and not single_write:
@@ -746,7 +740,7 @@ def test_tasks_of_every_intent_come_out_proved_in_good_numbers(split: str):
             tried[intent] += 1
             rng = random.Random(f"{walk.id}/{intent}")
             try:
-                task = writer(Scene(DOMAIN, walk, rng), data.split, rng)
+                task = write_task(intent, Scene(DOMAIN, walk, rng), data.split, rng)
             except Unsuitable:
                 continue
             kept[intent] += prove(DOMAIN, task) == ""

@@ -51,9 +51,9 @@ from t2t.domains.telecom.schema import (
 from t2t.domains.telecom.tools import prorated_cents
 from t2t.errors import ToolError
 from t2t.explore.program import Coverage, explore
-from t2t.intents import ambiguous, changing, general, infeasible
+from t2t.intents.compose import write_task
 from t2t.intents.scene import Scene, Unsuitable
-from t2t.records import Arguments, DataSpec, ToolCall
+from t2t.records import Arguments, DataSpec, Intent, ToolCall
 from t2t.verify.proof import prove
 
 DATA = DataSpec(seed=0, size=60, split="train")
@@ -526,7 +526,7 @@ def test_every_clause_that_forbids_a_wish_becomes_an_infeasible_task():
             continue
         rng = random.Random(trajectory.id)
         try:
-            task = infeasible.write(Scene(DOMAIN, trajectory, rng), "train", rng)
+            task = write_task(Intent.INFEASIBLE, Scene(DOMAIN, trajectory, rng), "train", rng)
         except Unsuitable:
             continue
         if not prove(DOMAIN, task):
@@ -537,15 +537,15 @@ def test_every_clause_that_forbids_a_wish_becomes_an_infeasible_task():
 
 
 def test_most_walks_become_general_tasks_and_enough_the_others():
-    writers = {"general": general.write, "ambiguous": ambiguous.write, "changing": changing.write}
+    intents = (Intent.GENERAL, Intent.AMBIGUOUS, Intent.CHANGING)
     kept: Counter[str] = Counter()
     data = DataSpec(seed=4, size=120, split="test")
     walks = list(explore(DOMAIN, data, 60, max_steps=8, blocked_share=0.0, seed=4, coverage=Coverage()))
     for walk in walks:
-        for name, write in writers.items():
+        for intent in intents:
             rng = random.Random(walk.id)
             try:
-                kept[name] += not prove(DOMAIN, write(Scene(DOMAIN, walk, rng), "test", rng))
+                kept[intent.value] += not prove(DOMAIN, write_task(intent, Scene(DOMAIN, walk, rng), "test", rng))
             except Unsuitable:
                 continue
     assert kept["general"] >= 0.8 * len(walks)

@@ -14,7 +14,7 @@ from t2t.episode.agent import ReferenceAgent, agent_view
 from t2t.episode.model_user import STOP, ModelUser
 from t2t.episode.play import Limits, play
 from t2t.explore.program import Coverage, explore
-from t2t.intents import general
+from t2t.intents.compose import write_task
 from t2t.intents.scene import Scene, Unsuitable
 from t2t.models.chat import ChatSession, ContextOverflow, Reply
 from t2t.models.scripted import ScriptedChat
@@ -50,7 +50,7 @@ def phone_task(telecom: Domain) -> Task:
     for trajectory in explore(telecom, data, 20, max_steps=8, blocked_share=0.0, seed=1, coverage=Coverage()):
         rng = random.Random(trajectory.id)
         with contextlib.suppress(Unsuitable):
-            return general.write(Scene(telecom, trajectory, rng), "train", rng)
+            return write_task(Intent.GENERAL, Scene(telecom, trajectory, rng), "train", rng)
     raise AssertionError("no trajectory became a task")
 
 

@@ -13,8 +13,8 @@ from t2t.episode.play import Limits, play
 from t2t.episode.user import ScriptedUser
 from t2t.errors import ToolError
 from t2t.explore.program import Coverage, explore
+from t2t.intents.compose import write_task
 from t2t.intents.scene import Scene, Unsuitable
-from t2t.intents.writers import WRITERS
 from t2t.models.chat import Reply
 from t2t.records import Change, DataSpec, Intent, Message, Move, Rollout, Task, ToolCall, Trajectory, Turn, UserAction
 from t2t.report.content import ReportContent, Talk
@@ -41,10 +41,10 @@ def tasks(telecom: Domain, trajectories: list[Trajectory]) -> list[Task]:
     """Tasks in which the caller uses a tool, unproved, all intents."""
     found: list[Task] = []
     for trajectory in trajectories:
-        for write in WRITERS.values():
+        for intent in Intent:
             rng = random.Random(trajectory.id)
             try:
-                task = write(Scene(telecom, trajectory, rng), "train", rng)
+                task = write_task(intent, Scene(telecom, trajectory, rng), "train", rng)
             except Unsuitable:
                 continue
             if any(call.requestor == "user" for call in task.expectation.calls):
@@ -283,7 +283,7 @@ def test_the_reference_asks_which_line_before_it_looks_at_one(telecom: Domain, t
     for trajectory in trajectories:
         rng = random.Random(trajectory.id)
         try:
-            task = WRITERS[Intent.AMBIGUOUS](Scene(telecom, trajectory, rng), "train", rng)
+            task = write_task(Intent.AMBIGUOUS, Scene(telecom, trajectory, rng), "train", rng)
         except Unsuitable:
             continue
         questions = [n for n, move in enumerate(task.expectation.moves) if "Whose line" in move.say]
@@ -300,7 +300,7 @@ def test_a_changing_reference_looks_at_the_first_line_and_after_the_change_at_th
     for trajectory in trajectories:
         rng = random.Random(trajectory.id)
         try:
-            task = WRITERS[Intent.CHANGING](Scene(telecom, trajectory, rng), "train", rng)
+            task = write_task(Intent.CHANGING, Scene(telecom, trajectory, rng), "train", rng)
         except Unsuitable:
             continue
         looks = [call for move in task.expectation.moves for call in move.calls if call.name == "get_line"]

@@ -31,10 +31,10 @@ from t2t.domain.environment import Environment
 from t2t.domain.tool import Tool
 from t2t.errors import ConfigError
 from t2t.explore.program import Coverage, explore
+from t2t.intents.compose import write_task
 from t2t.intents.scene import Scene, Unsuitable
-from t2t.intents.writers import WRITERS
 from t2t.interop.tau2.source import Side, import_tau2
-from t2t.records import DataSpec, Split, Task, ToolCall
+from t2t.records import DataSpec, Intent, Split, Task, ToolCall
 from t2t.store import read_records
 from t2t.verify.proof import prove
 
@@ -123,7 +123,7 @@ def make_tasks(domain: Domain, data: DataSpec, count: int) -> Iterator[Task]:
     Raises:
         ConfigError: the data allow too few trajectories.
     """
-    left = Counter({intent: (count + place) // len(WRITERS) for place, intent in enumerate(WRITERS)})
+    left = Counter({intent: (count + place) // len(Intent) for place, intent in enumerate(Intent)})
     openings: set[str] = set()
     trajectories = explore(
         domain,
@@ -138,7 +138,7 @@ def make_tasks(domain: Domain, data: DataSpec, count: int) -> Iterator[Task]:
         for intent, _ in left.most_common():
             rng = random.Random(f"export/{trajectory.id}/{intent.value}")
             try:
-                task = WRITERS[intent](Scene(domain, trajectory, rng), data.split, rng)
+                task = write_task(intent, Scene(domain, trajectory, rng), data.split, rng)
             except Unsuitable:
                 continue
             if task.scenario.opening not in openings and not prove(domain, task):
