@@ -1,7 +1,6 @@
 """Answers in a form, over the real protocol, from an endpoint whose answers are written here."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +12,7 @@ from t2t.errors import ConfigError, InfraError
 from t2t.journal import Journal
 from t2t.models.structured import TRUNCATED, Malformed, StructuredClient, in_order
 from t2t.records import Message
-from tests.chat_server import said, serving
+from tests.chat_endpoint import answering, said
 
 
 class Colour(BaseModel):
@@ -25,11 +24,6 @@ class Colour(BaseModel):
 
 QUESTION = [Message(role="system", content="Name a colour."), Message(role="user", content="Please.")]
 BLUE = {"name": "blue", "depth": 1}
-
-
-def say(value, finish="stop"):
-    """An answer of the endpoint; what is no text travels as JSON."""
-    return 200, said(value if isinstance(value, str) else json.dumps(value), finish_reason=finish)
 
 
 def ask(url, file: Path, *seeds, name="m1", env=""):
@@ -45,9 +39,9 @@ def ask(url, file: Path, *seeds, name="m1", env=""):
 
 
 def test_the_schema_travels_and_the_record_comes_back(tmp_path):
-    with serving(lambda body: say(BLUE)) as endpoint:
+    with answering(lambda body: said(BLUE)) as endpoint:
         assert ask(endpoint.url, tmp_path / "j", 3) == [Colour(name="blue", depth=1)]
-    body = endpoint.requests[0]
+    body = endpoint.asked[0]
     form = body["response_format"]
     assert (form["type"], form["json_schema"]["strict"]) == ("json_schema", True)
     schema = form["json_schema"]["schema"]
@@ -58,56 +52,56 @@ def test_the_schema_travels_and_the_record_comes_back(tmp_path):
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (say('{"name": "bl', finish="length"), TRUNCATED),
-        (say(BLUE, finish="length"), TRUNCATED),
-        (say('{"name": "bl'), "the answer is no JSON"),
-        (say(""), "the answer is no JSON"),
-        (say({"name": "blue"}), "depth: Field required"),
-        (say({"name": "blue", "depth": 3}), "depth: Input should be 1 or 2"),
-        (say({**BLUE, "more": 1}), "more: Extra inputs are not permitted"),
+        (said('{"name": "bl', finish="length"), TRUNCATED),
+        (said(BLUE, finish="length"), TRUNCATED),
+        (said('{"name": "bl'), "the answer is no JSON"),
+        (said(""), "the answer is no JSON"),
+        (said({"name": "blue"}), "depth: Field required"),
+        (said({"name": "blue", "depth": 3}), "depth: Input should be 1 or 2"),
+        (said({**BLUE, "more": 1}), "more: Extra inputs are not permitted"),
     ],
 )
 def test_an_answer_in_another_form_says_what_is_wrong_and_is_not_asked_for_again(tmp_path, answer, reason):
-    with serving(lambda body: answer) as endpoint:
+    with answering(lambda body: answer) as endpoint:
         for _ in range(2):
             (got,) = ask(endpoint.url, tmp_path / "j", 1)
             assert isinstance(got, Malformed) and got.reason == reason
-    assert len(endpoint.requests) == 1
+    assert len(endpoint.asked) == 1
 
 
 def test_what_was_answered_is_never_asked_for_again_and_what_differs_is(tmp_path):
-    with serving(lambda body: say({"name": str(body["seed"]), "depth": 2})) as endpoint:
+    with answering(lambda body: said({"name": str(body["seed"]), "depth": 2})) as endpoint:
         first = ask(endpoint.url, tmp_path / "j", 1, 2, 1)
         again = ask(endpoint.url, tmp_path / "j", 2, 1, 3)
         assert [one.name for one in (*first, *again)] == ["1", "2", "1", "2", "1", "3"]
-        assert [body["seed"] for body in endpoint.requests] == [1, 2, 3]
+        assert [body["seed"] for body in endpoint.asked] == [1, 2, 3]
         ask(endpoint.url, tmp_path / "j", 1, name="another model")
-        assert len(endpoint.requests) == 4
+        assert len(endpoint.asked) == 4
 
 
 def test_a_busy_service_is_tried_again_and_a_broken_one_ends_the_run_with_what_is_paid_kept(tmp_path):
     faults = [(429, {"error": {"message": "slow down"}}), (500, {})]
-    with serving(lambda body: faults.pop() if faults else say(BLUE)) as endpoint:
+    with answering(lambda body: faults.pop() if faults else said(BLUE)) as endpoint:
         assert ask(endpoint.url, tmp_path / "j", 1) == [Colour(name="blue", depth=1)]
-        assert len(endpoint.requests) == 3
-    with serving(lambda body: (500, {})) as endpoint:
+        assert len(endpoint.asked) == 3
+    with answering(lambda body: (500, {})) as endpoint:
         with pytest.raises(InfraError, match="3 times"):
             ask(endpoint.url, tmp_path / "j", 1, 2)
-        assert {body["seed"] for body in endpoint.requests} == {2}
+        assert {body["seed"] for body in endpoint.asked} == {2}
 
 
 def test_a_prompt_that_is_too_long_is_said_and_may_be_asked_again(tmp_path):
     refused = 400, {"error": {"message": "too many", "code": "context_length_exceeded"}}
-    with serving(lambda body: refused) as endpoint:
+    with answering(lambda body: refused) as endpoint:
         for _ in range(2):
             assert ask(endpoint.url, tmp_path / "j", 1)[0].reason == "the question does not fit the context"
-    assert len(endpoint.requests) == 2
+    assert len(endpoint.asked) == 2
 
 
 def test_a_wrong_key_and_missing_settings_are_said_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("T2T_TEST_KEY", "canary-71bc")
     wrong = 401, {"error": {"message": "wrong key canary-71bc"}}
-    with serving(lambda body: wrong) as endpoint, pytest.raises(ConfigError, match="check the key") as refused:
+    with answering(lambda body: wrong) as endpoint, pytest.raises(ConfigError, match="check the key") as refused:
         ask(endpoint.url, tmp_path / "j", 1, env="T2T_TEST_KEY")
     assert "canary" not in str(refused.value) and "\n" not in str(refused.value)
     with pytest.raises(ConfigError, match="base_urls"), Journal(tmp_path / "j") as journal:
