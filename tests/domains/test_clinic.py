@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from meant import never_met, never_near, undone
 
 from t2t.domain.environment import Environment
-from t2t.domain.rule import Rule
+from t2t.domain.rule import Rule, RuleContext
 from t2t.domains.clinic import DOMAIN
 from t2t.domains.clinic.candidates import spoken_day
 from t2t.domains.clinic.schema import (
@@ -59,8 +60,8 @@ from t2t.errors import ToolError
 from t2t.explore.program import Coverage, explore
 from t2t.intents.compose import write_task
 from t2t.intents.scene import Scene, Unsuitable
-from t2t.records import Arguments, Blocked, DataSpec, Intent, Step, ToolCall, Trajectory
-from t2t.verify.proof import prove
+from t2t.records import Arguments, Blocked, DataSpec, Intent, Split, Step, ToolCall, Trajectory
+from t2t.verify.validation import prove
 
 DATA = DataSpec(seed=0, size=60, split="train")
 NOTHING: Mapping[str, Mapping[str, Any]] = {}
@@ -355,6 +356,121 @@ def test_a_rule_forbids_one_call_and_lets_its_twin_pass(case: Case):
     arguments = case.bad_arguments or case.arguments
     assert bad.clauses(case.tool, arguments) == {case.clause}
     bad.run(case.tool, arguments)  # no tool enforces it
+
+
+def near(one: Desk, tool: str, arguments: Arguments) -> set[str]:
+    """Clauses that a call keeps by so little that an agent has to look closely."""
+    call = ToolCall(id="c", name=tool, arguments=arguments)
+    context = RuleContext(one.db, call, one.environment.past, True)
+    return {rule.clause for rule in DOMAIN.rules if tool in rule.tools and rule.near and rule.near(context)}
+
+
+FOR_BO: Arguments = {"patient_id": "P2", "plan_id": "L2"}
+FOR_EVE: Arguments = {"patient_id": "P5", "plan_id": "L2"}
+BY_BESIDE_ANOTHER = ("4.5", "4.7", "5.6", "6.1", "6.5")
+"""Clauses that a call comes near only beside another thing that they forbid."""
+NARROW = (
+    *(
+        case
+        for case in CASES
+        if case.good and case.clause not in BY_BESIDE_ANOTHER and case.good != {"S11": {"site": "South"}}
+    ),
+    Case("1.3", "book_appointment", CHILD_CHECK, {"P2": {"guardians": ()}}),
+    Case("1.4", "change_plan", FOR_BO, {"P2": {"born": "2010-06-08"}}, {"P2": {"born": "2010-06-09"}}),
+    Case("1.5", "change_plan", FOR_EVE, {"P5": {"proxies": (Proxy(PatientId("P1"), "appointments"),)}}),
+    Case(
+        "2.9", "book_appointment", CHILD_CHECK, {"I1": {"due": on(-31)}}, {"I1": {"due": on(-31), "patient_id": "P2"}}
+    ),
+    Case("3.4", "move_appointment", MOVE_PHYSIO, {"S15": {"kind": "check-up"}}),
+    Case("4.5", "request_refill", REFILL, {"P1": {"allergies": ("statins",)}}, {"P3": {"allergies": ("statins",)}}),
+    Case("5.5", "set_up_instalments", INSTALMENTS, NOTHING, bad_arguments={**INSTALMENTS, "months": 13}),
+    Case("5.6", "set_up_instalments", INSTALMENTS, NOTHING, {"I2": {"status": "in instalments", "patient_id": "P3"}}),
+    Case(
+        "6.5", "book_interpreter", INTERPRETER, {"C1": {"languages": ("Turkish",)}}, {"C3": {"languages": ("Turkish",)}}
+    ),
+)
+
+
+@pytest.mark.parametrize("case", NARROW, ids=lambda case: f"{case.clause}-{case.tool}")
+def test_a_call_that_is_just_allowed_is_near_its_clause_and_a_forbidden_one_is_not(case: Case):
+    assert case.clause in near(desk(case.good), case.tool, case.arguments)
+    assert case.clause not in near(desk(case.bad), case.tool, case.bad_arguments or case.arguments)
+
+
+def test_4_7_is_near_for_a_patient_who_takes_a_controlled_drug_too():
+    one = desk()
+    assert near(one, "change_pharmacy", PHARMACY) == set()
+    other = replace(one.db.prescriptions["X1"], id=PrescriptionId("X2"), drug="Otherol", controlled=True)
+    one.db.prescriptions.put(other)
+    assert near(one, "change_pharmacy", PHARMACY) == {"4.7"}
+    assert near(one, "change_pharmacy", {**PHARMACY, "prescription_id": "X2"}) == set()
+
+
+WIDE: tuple[tuple[str, Arguments, Mapping[str, Mapping[str, Any]]], ...] = (
+    ("book_appointment", CHECK_UP, {"A2": {"start": f"{on(-500)} 10:00"}}),
+    ("book_appointment", PHYSIO, {}),
+    ("move_appointment", MOVE, {"S12": {"start": in_hours(30.5)}}),
+    ("move_appointment", MOVE, {"A1": {"start": in_hours(30.5)}}),
+    ("cancel_appointment", CANCEL, {"A1": {"start": in_hours(2.6)}}),
+    ("book_interpreter", INTERPRETER, {"A1": {"start": in_hours(91)}}),
+    ("request_refill", REFILL, {"X1": {"last_filled": on(-25)}}),
+    ("request_refill", REFILL, {"X1": {"controlled": True, "last_filled": on(-33)}}),
+    ("request_refill", REFILL, {"X1": {"refills_left": 0, "valid_until": on(0)}}),
+    ("change_plan", PLAN, {}),
+    ("set_up_instalments", {**INSTALMENTS, "months": 3}, {}),
+    ("name_proxy", PROXY, {}),
+)
+
+
+@pytest.mark.parametrize(("tool", "arguments", "edits"), WIDE)
+def test_a_call_with_room_to_spare_is_near_no_clause(
+    tool: str, arguments: Arguments, edits: Mapping[str, Mapping[str, Any]]
+):
+    assert near(desk(edits), tool, arguments) == set()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_callers_come_near_every_clause_and_meet_every_constraint(split: Split):
+    sides = {rule.clause for rule in DOMAIN.rules if rule.near}
+    assert sides == {rule.clause for rule in DOMAIN.rules} - {"1.1", "1.2", "1.7", "6.1"}
+    assert never_near(DOMAIN, split, size=600) == set()
+    assert never_met(DOMAIN, split) == set()
+
+
+def test_a_visit_that_was_booked_is_off_again_and_free_of_charge_when_it_is_taken_back():
+    one = desk()
+    booked = one.run("book_appointment", CHECK_UP)
+    wish = DOMAIN.wish_by_tool["book_appointment"]
+    slots = {"patient": "Ann", "kind": "check-up", "day": "June 16", "clinician": "Dr. Berg"}
+    assert wish.undo is not None
+    (undo,) = wish.undo(one.db, CHECK_UP, slots, booked)
+    assert undo.proposal == "cancel Ann's new check-up on June 16 with Dr. Berg"
+    assert one.clauses(undo.tool, undo.arguments) == set()
+    assert one.run(undo.tool, undo.arguments).fee == "0.00"
+    assert not is_ahead(one.db.appointments[booked.appointment_id])
+    assert [row.status for row in one.db.invoices.where("patient_id", "P1")] == ["open", "paid"]
+    soon = desk({"S11": {"start": in_hours(47)}})
+    assert list(wish.undo(soon.db, CHECK_UP, slots, soon.run("book_appointment", CHECK_UP))) == []
+
+
+def test_every_visit_that_can_be_taken_back_leaves_another_state_only_in_the_calendar():
+    assert {wish.tool for wish in DOMAIN.wishes if wish.undo} == {"book_appointment"}
+    assert len(undone(DOMAIN, "test", most=50)) >= 50
+
+
+def test_a_visit_that_was_cancelled_before_the_talk_can_be_meant_and_is_told_as_such():
+    for status, number in (("booked", 2), ("cancelled", 1)):
+        one = desk()
+        ahead = one.db.appointments["A1"]
+        one.db.appointments.put(replace(ahead, status=status))
+        meant = list(DOMAIN.wish_by_tool["cancel_appointment"].candidates(one.db, "P1"))
+        assert len(meant) == number  # what is cancelled in the talk itself is known to be
+    db = DOMAIN.open(DataSpec(seed=5, size=300, split="train"))
+    assert isinstance(db, ClinicDB)
+    off = {row.id for row in db.appointments if row.status == "cancelled"}
+    for tool in ("cancel_appointment", "move_appointment", "book_interpreter"):
+        found = (one for row in DOMAIN.callers.ids(db) for one in DOMAIN.wish_by_tool[tool].candidates(db, row))
+        assert off & {str(one.arguments["appointment_id"]) for one in found}
 
 
 def test_every_rule_is_tested():

@@ -222,7 +222,7 @@ _LOANS: tuple[tuple[LoanKind, ...], ...] = (
 _INSTALMENTS: dict[LoanKind, tuple[int, int]] = {
     "personal loan": (4_000, 12_000),
     "car loan": (9_000, 28_000),
-    "home loan": (50_000, 110_000),
+    "home loan": (40_000, 90_000),
 }
 """Cents of an instalment, lowest and highest."""
 
@@ -464,7 +464,7 @@ class _Bank:
         if rng.random() < 0.2:
             return
         for kind in rng.choice(_LOANS):
-            num_left = rng.randint(1, 3) if kind == "home loan" else rng.randint(2, 24)
+            num_left = rng.randint(1, 2) if kind == "home loan" else rng.randint(2, 24)
             instalment = rng.randrange(*_INSTALMENTS[kind])
             loan_id = LoanId(self._id(self.loans, "L"))
             started = _days_since(rng, (20, 170), (FIRST_LOAN_DAYS, FIRST_LOAN_DAYS + 45), (230, 1500))

@@ -841,7 +841,7 @@ RULES = (
 CONSTRAINTS = (
     Constraint(
         "too little available",
-        _MOVE,
+        _TRANSFER | _PAY,
         " available, not ",
         "there is not enough money available on this account",
         ("not enough", "too little", "insufficient", "available", "more than you have", "does not cover", "short of"),

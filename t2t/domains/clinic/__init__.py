@@ -4,7 +4,7 @@ from pathlib import Path
 
 from t2t.domain.domain import Domain
 from t2t.domains.clinic.data import generate
-from t2t.domains.clinic.rules import RULES
+from t2t.domains.clinic.rules import CONSTRAINTS, RULES
 from t2t.domains.clinic.schema import ClinicDB
 from t2t.domains.clinic.tools import TOOLS
 from t2t.domains.clinic.wishes import CALLERS, WISHES
@@ -18,4 +18,5 @@ DOMAIN = Domain(
     rules=RULES,
     callers=CALLERS,
     wishes=WISHES,
+    constraints=CONSTRAINTS,
 )

@@ -68,9 +68,9 @@ def bookings(db: ClinicDB, caller: str) -> Iterator[Candidate]:
 
 
 def moves(db: ClinicDB, caller: str) -> Iterator[Candidate]:
-    """Any visit ahead, to any free time for the same kind of visit."""
+    """Any visit that lies ahead, or would, to any free time for the same kind of visit."""
     free = _free_times(db, db.patients[caller])
-    for row, slots in _visits(db, caller):
+    for row, slots in _agreed(db, caller):
         for slot, told in free:
             if slot.kind == row.kind:
                 new = {f"new_{name}": told[name] for name in ("day", "time", "clinician")}
@@ -78,14 +78,14 @@ def moves(db: ClinicDB, caller: str) -> Iterator[Candidate]:
 
 
 def cancellations(db: ClinicDB, caller: str) -> Iterator[Candidate]:
-    """Any visit ahead."""
-    for row, slots in _visits(db, caller):
+    """Any visit that lies ahead, or would."""
+    for row, slots in _agreed(db, caller):
         yield Candidate({"appointment_id": row.id}, slots)
 
 
 def interpreters(db: ClinicDB, caller: str) -> Iterator[Candidate]:
-    """Any visit ahead, with each language."""
-    for row, slots in _visits(db, caller):
+    """Any visit that lies ahead, or would, with each language."""
+    for row, slots in _agreed(db, caller):
         for language in LANGUAGES:
             yield Candidate({"appointment_id": row.id, "language": language}, {**slots, "language": language})
 
@@ -93,7 +93,8 @@ def interpreters(db: ClinicDB, caller: str) -> Iterator[Candidate]:
 def next_visits(db: ClinicDB, caller: str) -> Iterator[Candidate]:
     """The next visit of each kind of each person, with each clinician; the call lists all visits of the person."""
     seen: set[tuple[str, Kind, str]] = set()
-    for row, slots in sorted(_visits(db, caller), key=lambda pair: pair[0].start):
+    ahead = [(row, slots) for row, slots in _agreed(db, caller) if is_ahead(row)]
+    for row, slots in sorted(ahead, key=lambda pair: pair[0].start):
         key = (row.patient_id, row.kind, row.clinician_id)
         if key not in seen:
             seen.add(key)
@@ -144,13 +145,14 @@ def plans(db: ClinicDB, caller: str) -> Iterator[Candidate]:
 
 
 def instalments(db: ClinicDB, caller: str) -> Iterator[Candidate]:
-    """Any open invoice, in each number of instalments."""
+    """Any invoice that is not paid, in each number of instalments that it is not paid in."""
     for patient, slots in _people(db, caller):
         for row in db.invoices.where("patient_id", patient.id):
-            if row.status == "open":
+            if row.status != "paid":
                 told = {**slots, "kind": row.text, "billed": spoken_day(row.issued)}
                 for months in _MONTHS:
-                    yield Candidate({"invoice_id": row.id, "months": months}, {**told, "months": str(months)})
+                    if months != row.months:
+                        yield Candidate({"invoice_id": row.id, "months": months}, {**told, "months": str(months)})
 
 
 def people(db: ClinicDB, caller: str) -> Iterator[Candidate]:
@@ -195,10 +197,11 @@ def _free_times(db: ClinicDB, patient: Patient) -> list[tuple[Slot, dict[str, st
     ]
 
 
-def _visits(db: ClinicDB, caller: str) -> Iterator[tuple[Appointment, dict[str, str]]]:
+def _agreed(db: ClinicDB, caller: str) -> Iterator[tuple[Appointment, dict[str, str]]]:
+    """Visits that lie ahead, and those that the family does not know to have been cancelled before the talk."""
     for patient, slots in _people(db, caller):
         for row in db.appointments.where("patient_id", patient.id):
-            if is_ahead(row):
+            if is_ahead(row) or (row.status == "cancelled" and db.base.tables["appointments"].get(row.id) is row):
                 yield row, {**slots, **_visit_slots(db, row)}
 
 

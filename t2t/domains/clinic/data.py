@@ -11,6 +11,7 @@ from t2t.domain.database import Base
 from t2t.domains.clinic.schema import (
     GUARDIAN_UNTIL_AGE,
     LANGUAGES,
+    MINUTES_BETWEEN_VISITS,
     NOW,
     PROXY_FROM_AGE,
     SCOPES,
@@ -268,9 +269,9 @@ def _offer(tables: _Tables, practice: _Practice, clinician: Clinician, kind: Kin
 def _day_ahead(rng: random.Random) -> date:
     """A working day: today, the next three, the rest of the month, or the first days of the next month."""
     stretch = rng.random()
-    if stretch < 0.13:
+    if stretch < 0.16:
         return TODAY
-    if stretch < 0.28:
+    if stretch < 0.3:
         return TODAY + timedelta(days=rng.randint(1, 3))
     while True:
         lowest, highest = (4, 22) if stretch < 0.7 else (23, 32)
@@ -284,7 +285,7 @@ def _free_start(rng: random.Random, practice: _Practice, clinician: Clinician, k
     step = _step(kind)
     while True:
         lowest = _OPENS if day != TODAY else NOW.hour * 60 + step
-        highest = lowest + 60 if day == TODAY and rng.random() < 0.5 else _CLOSES
+        highest = lowest + 120 if day == TODAY and rng.random() < 0.7 else _CLOSES
         start = _start(day, rng.randrange(lowest, highest + 1, step))
         if (clinician.id, start) not in practice.taken:
             practice.taken.add((clinician.id, start))
@@ -313,7 +314,7 @@ def _family(tables: _Tables, practice: _Practice) -> list[Patient]:
         ages.append(max(26, age + rng.randint(-6, 6)))
     parents = len(ages)
     for _ in range(rng.choice((0, 1, 1, 2, 2, 3))):
-        child = rng.choice((rng.randint(1, 15), rng.randint(16, 17), rng.randint(18, 24)))
+        child = rng.choice((rng.randint(1, 15), rng.randint(16, 17), rng.randint(18, 26)))
         if child <= age - 20:
             ages.append(child)
     if rng.random() < 0.25:
@@ -397,7 +398,9 @@ def _visits(tables: _Tables, practice: _Practice, patient: Patient, most: int) -
             made.append(visit)
 
     for kind in ahead[:most]:
-        add(kind, _day_ahead(rng), "booked")
+        soon = kind == "heart scan" and rng.random() < 0.5
+        day = TODAY + timedelta(days=rng.choice((2, 3, 3))) if soon else _day_ahead(rng)
+        add(kind, day, "booked" if rng.random() < 0.9 else "cancelled")
     for _ in range(min(rng.choice((1, 2, 2, 3)), most - len(made))):
         add(rng.choice(before), _day_before(rng), "done" if rng.random() < 0.85 else "missed")
     for visit in made:
@@ -413,7 +416,9 @@ def _visits(tables: _Tables, practice: _Practice, patient: Patient, most: int) -
 def _day_before(rng: random.Random) -> date:
     """A working day of the last two years."""
     while True:
-        day = TODAY - timedelta(days=rng.choice((rng.randint(3, 25), rng.randint(26, 120), rng.randint(121, 720))))
+        day = TODAY - timedelta(
+            days=rng.choice((rng.randint(3, 25), rng.randint(26, 120), rng.randint(121, 720), rng.randint(275, 364)))
+        )
         if day.weekday() < 5:
             return day
 
@@ -443,11 +448,13 @@ def _visit(
 
 
 def _offer_beside(tables: _Tables, practice: _Practice, visit: Appointment) -> None:
-    """Offer a free time of somebody else at, or right beside, the time of a visit."""
+    """Offer a free time of somebody else at the time of a visit, or shortly after it."""
     rng = tables.rng
     clinician = rng.choice([row for row in practice.clinicians if row.id != visit.clinician_id])
     kind = rng.choice(_KINDS[clinician.specialty])
     minute = int(visit.start[11:13]) * 60 + int(visit.start[14:])
+    if rng.random() < 0.4:
+        minute += TERMS[visit.kind].minutes + MINUTES_BETWEEN_VISITS + _step(kind) - 1
     start = _start(day_of(visit.start), minute - minute % _step(kind))
     if (clinician.id, start) not in practice.taken and start > f"{NOW:%Y-%m-%d %H:%M}":
         _offer(tables, practice, clinician, kind, start)
@@ -486,8 +493,11 @@ def _prescriptions(tables: _Tables, practice: _Practice, patient: Patient, visit
         if rng.random() < (0.5 if drug.controlled else 0.3):
             since = rng.randint(1, supply - (1 if drug.controlled else 8))
         else:
-            since = supply + (rng.randint(0, 15) if drug.controlled else rng.randint(-7, 15))
-        valid = rng.randint(-30, -1) if rng.random() < 0.18 else rng.randint(20, 300)
+            since = supply + (
+                rng.choice((0, 1, *range(16))) if drug.controlled else rng.choice((-7, -6, *range(-7, 16)))
+            )
+        ends = rng.random()
+        valid = rng.randint(-30, -1) if ends < 0.18 else rng.randint(0, 7) if ends < 0.32 else rng.randint(20, 300)
         prescription_id = PrescriptionId(tables.new_id("X"))
         tables.prescriptions[prescription_id] = Prescription(
             prescription_id,
@@ -518,7 +528,7 @@ def _invoices(tables: _Tables, patient: Patient, visits: Sequence[Appointment]) 
 
 def _invoice(tables: _Tables, patient: Patient, kind: Kind, day: date, status: InvoiceStatus) -> None:
     rng = tables.rng
-    cents = rng.randrange(6000, 10000, 50) if rng.random() < 0.3 else rng.randrange(10000, 42000, 50)
+    cents = rng.randrange(6000, 12500, 50) if rng.random() < 0.5 else rng.randrange(10000, 42000, 50)
     due = day + timedelta(days=30)
     months = rng.choice((3, 6, 12)) if status == "in instalments" else 0
     invoice_id = InvoiceId(tables.new_id("I"))

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from t2t.domain.wish import Callers, Identity, Slot, Wish
+from t2t.domain.wish import Callers, Identity, Slot, Undo, Wish
 from t2t.domains.clinic import candidates
-from t2t.domains.clinic.schema import ClinicDB, is_ahead
+from t2t.domains.clinic.schema import FREE_CANCEL_NOTICE, NOW, ClinicDB, is_ahead, moment
 from t2t.domains.clinic.tools import (
     Account,
     AppointmentView,
@@ -70,6 +70,14 @@ def _tell_plan(db: ClinicDB, arguments: Arguments, slots: _Slots, value: Patient
 
 def _tell_copay(db: ClinicDB, arguments: Arguments, slots: _Slots, value: Sequence[PlanView]) -> _Told:
     return tuple(view.specialist_copay for view in value if view.name == slots["plan"])
+
+
+def _cancel_visit(db: ClinicDB, arguments: Arguments, slots: _Slots, value: Booking) -> Sequence[Undo]:
+    """Cancelling takes a new visit back while it is free of charge."""
+    if moment(value.start) - NOW < FREE_CANCEL_NOTICE:
+        return ()
+    proposal = "cancel {patient}'s new {kind} on {day} with {clinician}".format(**slots)
+    return (Undo("cancel_appointment", {"appointment_id": value.appointment_id}, proposal),)
 
 
 def _whose(what: str) -> Slot:
@@ -381,6 +389,7 @@ _BOOK = Wish(
     proposal="book {patient}'s {kind} with {clinician} on {day} at {time}",
     tell=_tell_to_pay,
     report="The visit costs {0}.",
+    undo=_cancel_visit,
 )
 _MOVE = Wish(
     tool="move_appointment",
