@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from meant import never_met, never_near
 
 from t2t.domain.environment import Environment
 from t2t.domain.rule import RuleContext
@@ -38,6 +39,7 @@ from t2t.domains.retail.schema import (
 )
 from t2t.errors import ToolError
 from t2t.records import Arguments, DataSpec, Split, ToolCall
+from t2t.verify.probe import try_call
 
 DATA = DataSpec(seed=0, size=60, split="train")
 NOTHING: Mapping[str, Any] = {}
@@ -388,33 +390,33 @@ def test_every_clause_that_forbids_a_wish_has_a_near_call():
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_callers_get_near_every_clause_and_run_into_every_constraint(split: Split):
-    data = DataSpec(seed=0, size=200, split=split)
-    near: set[str] = set()
-    refused: dict[str, set[str]] = {constraint.name: set() for constraint in DOMAIN.constraints}
-    for caller in DOMAIN.callers.ids(DOMAIN.open(data)):
-        environment = Environment(DOMAIN, data)
-        email = DOMAIN.callers.facts(environment.db, caller)["email"]
-        environment.run(ToolCall(id="a", name="find_user_by_email", arguments={"email": email}))
-        for wish in DOMAIN.wishes:
-            for candidate in wish.candidates(environment.db, caller):
-                call = ToolCall(id="c", name=wish.tool, arguments=candidate.arguments)
-                if not DOMAIN.tool_by_name[wish.tool].writes or environment.breaks(call):
-                    continue
-                context = RuleContext(environment.db, call, environment.past, None)
-                close = {rule.clause for rule in DOMAIN.rules_by_tool[wish.tool] if rule.near and rule.near(context)}
-                savepoint, num_past = environment.db.savepoint(), len(environment.past)
-                try:
-                    environment.run(call)
-                    near |= close
-                except ToolError as error:
-                    found = [c.name for c in DOMAIN.constraints if wish.tool in c.tools and c.says in str(error)]
-                    assert len(found) == 1, error
-                    refused[found[0]].add(wish.tool)
-                environment.db.rollback(savepoint)
-                del environment.past[num_past:]
-    assert near == {rule.clause for rule in DOMAIN.rules if rule.near is not None}
-    assert all(refused.values())
+def test_callers_get_near_every_clause_and_meet_every_constraint(split: Split):
+    assert never_near(DOMAIN, split) == set()
+    assert never_met(DOMAIN, split) == set()
+
+
+def test_what_is_cancelled_or_returned_in_the_talk_itself_is_not_asked_for_again():
+    def meant(found: Shop, tool: str) -> list[Arguments]:
+        return [candidate.arguments for candidate in DOMAIN.wish_by_tool[tool].candidates(found.db, "U1")]
+
+    waiting, delivered = shop(order=PENDING), shop()
+    assert meant(waiting, "cancel_order")
+    assert RETURN in meant(delivered, "return_items")
+    waiting.run("cancel_order", CANCEL)
+    delivered.run("return_items", RETURN)
+    assert meant(waiting, "cancel_order") == meant(delivered, "return_items") == []
+
+
+def test_an_order_cancelled_and_an_item_returned_before_the_talk_can_be_meant_and_are_refused():
+    environment = Environment(DOMAIN, DataSpec(seed=0, size=400, split="train"))
+    refusals: set[str] = set()
+    for caller in DOMAIN.callers.ids(environment.db):
+        for tool in ("cancel_order", "return_items"):
+            for candidate in DOMAIN.wish_by_tool[tool].candidates(environment.db, caller):
+                call = ToolCall(id="c", name=tool, arguments=candidate.arguments)
+                refusal = try_call(environment, call).refusal
+                refusals |= {one.name for one in DOMAIN.constraints if tool in one.tools and one.says in refusal}
+    assert refusals == {"order processed", "order shipped", "order cancelled", "item returned"}
 
 
 def test_a_constraint_is_told_in_words_that_count_as_a_refusal():

@@ -83,8 +83,10 @@ def orders_to_track(db: RetailDB, caller: str) -> Iterator[Candidate]:
 
 
 def cancellations(db: RetailDB, caller: str) -> Iterator[Candidate]:
-    """Any order that did not arrive yet, a cancelled one too, for each reason."""
+    """Any order that did not arrive yet, also one that was cancelled before the talk, for each reason."""
     for order, slots in _orders(db, caller, (*_OPEN, "cancelled")):
+        if order.status == "cancelled" and order is not db.base.tables["orders"].get(order.id):
+            continue
         for reason in CANCEL_REASONS:
             yield Candidate({"order_id": order.id, "reason": reason}, {**slots, "reason": reason})
 
@@ -121,9 +123,8 @@ def return_quotes(db: RetailDB, caller: str) -> Iterator[Candidate]:
 
 
 def returns(db: RetailDB, caller: str) -> Iterator[Candidate]:
-    """Any delivered item, one that came back already too, or two of one order, refunded to any payment method."""
-    gone = ((order, (line,), slots) for order, line, slots in _lines(db, caller, ("delivered",), "returned"))
-    for order, lines, slots in (*_returnable(db, caller), *gone):
+    """Any delivered item, also one returned before the talk, or two of one order, refunded to any payment method."""
+    for order, lines, slots in (*_returnable(db, caller), *_returned(db, caller)):
         for payment in db.users[caller].payments:
             yield Candidate(
                 {"order_id": order.id, "item_ids": [line.item_id for line in lines], "refund_to": payment.id},
@@ -259,6 +260,13 @@ def _returnable(db: RetailDB, caller: str) -> Iterator[tuple[Order, tuple[Line, 
         if order.id == other.id:
             both = {name: f"{slots[name]} and the {more[name]}" for name in ("item", "thing")}
             yield order, (first, second), {**both, "ordered": slots["ordered"]}
+
+
+def _returned(db: RetailDB, caller: str) -> Iterator[tuple[Order, tuple[Line, ...], dict[str, str]]]:
+    for order, line, slots in _lines(db, caller, ("delivered",), "returned"):
+        before = db.base.tables["orders"].get(order.id)
+        if isinstance(before, Order) and line in before.lines:
+            yield order, (line,), slots
 
 
 def _swaps(db: RetailDB, order: Order, line: Line, slots: dict[str, str]) -> Iterator[Candidate]:
