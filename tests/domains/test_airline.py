@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from meant import never_met, never_near
 
 from t2t.domain.environment import Environment
+from t2t.domain.rule import RuleContext
 from t2t.domains.airline import DOMAIN
 from t2t.domains.airline.candidates import changes, claims, seats
 from t2t.domains.airline.data import infants_of, names_to_correct
@@ -42,7 +44,7 @@ from t2t.explore.program import Coverage, explore
 from t2t.intents.compose import write_task
 from t2t.intents.scene import Scene
 from t2t.records import Arguments, DataSpec, Intent, Split, ToolCall
-from t2t.verify.proof import prove
+from t2t.verify.validation import prove
 
 DATA = DataSpec(seed=0, size=40, split="train")
 NOTHING: Mapping[str, Any] = {}
@@ -310,6 +312,145 @@ def test_a_rule_forbids_one_call_and_lets_its_twin_pass(case: Case):
 def test_every_rule_is_tested():
     elsewhere = {"1.1", "1.2", "1.3", "1.5", "1.8"}
     assert {case.clause for case in CASES} | elsewhere == {rule.clause for rule in DOMAIN.rules}
+
+
+class Edge(NamedTuple):
+    """A call that is near a clause at one desk, and farther from it at another."""
+
+    clause: str
+    tool: str
+    arguments: Arguments
+    near: Mapping[str, Any] = NOTHING
+    far: Mapping[str, Any] = NOTHING
+    far_arguments: Arguments | None = None
+    other: Mapping[str, Any] | None = None
+    """At the near desk, fields of a second trip KTRIP2 of Ann's."""
+
+
+VOUCHER = {"paid_with": "voucher"}
+BACK: Arguments = {**TRIP, "flight_id": "BACK"}
+TOM: Arguments = {**NAME, "passenger_id": "P2", "new_name": "Tim Lee"}
+BIKE: Arguments = {**BAG, "bag": "bicycle"}
+WITH_SUE = {
+    "passengers": (
+        Passenger(PassengerId("P1"), "Ann Lee", "adult", (), (), (), corrected=False),
+        Passenger(PassengerId("P3"), "Sue Lee", "adult", (), (), (BABY,), corrected=False),
+    )
+}
+NEW_BABY: Arguments = {**INFANT, "infant_name": "Lou Lee"}
+
+
+def leaves(hours: float, **more: Any) -> Mapping[str, Any]:
+    return {"out": at(hours), **more}
+
+
+EDGES = (
+    Edge("2.2", "change_flight", CHANGE, {"booking": LIGHT, "out": {"cancelled": True}}),
+    Edge("2.2", "change_flight", CHANGE, other=LIGHT),
+    Edge("2.3", "change_flight", CHANGE, leaves(4, booking=FLEX), leaves(4 + MINUTE, booking=FLEX)),
+    Edge("2.3", "change_flight", CHANGE, leaves(20, new=at(3)), leaves(20, new=at(20))),
+    Edge("2.3", "choose_seat", SEAT, leaves(3 - MINUTE, member=GOLD), leaves(3, member=GOLD)),
+    Edge("2.3", "add_bag", BAG, leaves(3), leaves(5)),
+    Edge("2.4", "change_flight", CHANGE, {}, {"booking": FLEX}),
+    Edge(
+        "2.4", "change_flight", CHANGE, {"out": {"delay_minutes": 180}, "new": at(288)}, {"out": {"delay_minutes": 180}}
+    ),
+    Edge("2.5", "change_flight", CHANGE, {"back": at(264 + 5)}, {"back": at(264 + 6)}),
+    Edge("2.6", "upgrade_flight", BACK, {"segment": IN_USE}),
+    Edge("2.6", "correct_name", NAME, leaves(-1, segment=IN_USE), leaves(-1)),
+    Edge("3.2", "cancel_booking", CANCEL, {"booking": {**LIGHT, "booked": text_of(NOW - timedelta(hours=24))}}),
+    Edge("3.3", "cancel_booking", CANCEL, leaves(32), leaves(33)),
+    Edge("3.3", "cancel_booking", CANCEL, leaves(24 - MINUTE, booking=FLEX), leaves(24, booking=FLEX)),
+    Edge("3.3", "cancel_booking", CANCEL, {"out": {**at(1), "cancelled": True}}),
+    Edge("3.4", "cancel_booking", AS_VOUCHER, {"booking": VOUCHER}),
+    Edge("4.1", "add_bag", BAG, {"ann": {"bags": ("bicycle",) * 2}}, {"ann": {"bags": ("bicycle",)}}),
+    Edge("4.2", "add_bag", BIKE, leaves(64), leaves(64 + MINUTE)),
+    Edge("4.2", "add_bag", BIKE, leaves(50), leaves(50), BAG),
+    Edge("5.1", "choose_seat", SEAT, leaves(24, member=BLUE, booking=LIGHT), leaves(18, member=BLUE, booking=LIGHT)),
+    Edge("5.1", "choose_seat", SEAT, {"booking": LIGHT}, leaves(20, booking=LIGHT)),
+    Edge("5.2", "choose_seat", EXIT, far_arguments=SEAT),
+    Edge("6.1", "upgrade_flight", FLIGHT, other=LIGHT),
+    Edge("6.2", "upgrade_flight", FLIGHT, leaves(32), leaves(33)),
+    Edge("6.2", "upgrade_flight", FLIGHT, leaves(23, member=GOLD), leaves(24, member=GOLD)),
+    Edge("6.3", "upgrade_flight", FLIGHT, other=VOUCHER),
+    Edge("7.1", "correct_name", {**NAME, "new_name": "Ann Leigh"}, far_arguments=NAME),
+    Edge("7.2", "correct_name", TOM, {"ann": {"corrected": True}}),
+    Edge("8.1", "request_assistance", HELP, leaves(96), leaves(97)),
+    Edge("9.1", "add_infant", NEW_BABY, {"booking": WITH_SUE}),
+    Edge(
+        "9.2", "add_infant", {**INFANT, "born": "2026-05-06"}, leaves(48), leaves(48), {**INFANT, "born": "2026-04-29"}
+    ),
+    Edge("9.2", "add_infant", {**INFANT, "born": "2024-08-23"}, far_arguments={**INFANT, "born": "2024-08-24"}),
+    Edge("9.3", "add_infant", INFANT, {"segment": {"seats": ("", "13A")}}),
+    Edge(
+        "10.1",
+        "claim_compensation",
+        CLAIM,
+        {"out": LATE, "back": {**LATE, **at(-24), "cause": "weather"}},
+        {"out": LATE, "back": {**LATE, **at(-24)}},
+    ),
+    Edge("10.2", "claim_compensation", CLAIM, {"out": {**LATE, **at(-46 * 24)}}, {"out": {**LATE, **at(-45 * 24)}}),
+    Edge(
+        "10.3",
+        "claim_compensation",
+        CLAIM,
+        {"out": {**DROPPED, "announced": day_ago(15)}},
+        {"out": {**DROPPED, "announced": day_ago(12)}},
+    ),
+    Edge("11.1", "check_in", FLIGHT, leaves(24), leaves(18)),
+    Edge("11.1", "check_in", FLIGHT, leaves(1), leaves(2)),
+    Edge("11.1", "check_in", FLIGHT, leaves(25, member=GOLD), leaves(24, member=GOLD)),
+    Edge("11.2", "check_in", FLIGHT, leaves(9, ann={"assistance": ("wheelchair",)}), leaves(9)),
+)
+
+
+def is_near(found: Desk, clause: str, tool: str, arguments: Arguments) -> bool:
+    (rule,) = (rule for rule in DOMAIN.rules if rule.clause == clause)
+    assert rule.near is not None
+    call = ToolCall(id="c", name=tool, arguments=arguments)
+    return rule.near(RuleContext(found.db, call, found.environment.past, None))
+
+
+@pytest.mark.parametrize("edge", EDGES, ids=lambda edge: f"{edge.clause}-{edge.tool}")
+def test_a_call_is_near_a_clause_that_a_small_change_would_break(edge: Edge):
+    near, far = desk(**edge.near), desk(**edge.far)
+    if edge.other is not None:
+        near.db.bookings.put(replace(near.db.bookings["KTRIP1"], **{"id": Locator("KTRIP2"), **edge.other}))
+    assert is_near(near, edge.clause, edge.tool, edge.arguments)
+    assert near.clauses(edge.tool, edge.arguments) == set()
+    near.run(edge.tool, edge.arguments)
+    assert not is_near(far, edge.clause, edge.tool, edge.far_arguments or edge.arguments)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.clause}-{case.tool}")
+def test_a_call_that_breaks_a_clause_is_not_near_it(case: Case):
+    bad = desk(**case.bad)
+    assert not is_near(bad, case.clause, case.tool, case.bad_arguments or case.arguments)
+
+
+def test_every_clause_that_forbids_a_wish_has_a_near_call():
+    assert {edge.clause for edge in EDGES} == {rule.clause for rule in DOMAIN.rules if rule.near is not None}
+    assert {rule.clause for rule in DOMAIN.rules if rule.near is None} == {"1.1", "1.2", "1.3", "1.5", "1.8"}
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_callers_get_near_every_clause_and_meet_every_constraint(split: Split):
+    assert never_near(DOMAIN, split) == set()
+    assert never_met(DOMAIN, split) == set()
+
+
+def test_a_clause_asks_the_backend_again_when_the_state_is_another():
+    found = desk()
+    call = ToolCall(id="c", name="cancel_booking", arguments=CANCEL)
+    context = RuleContext(found.db, call, found.environment.past, None)
+    (rule,) = (rule for rule in DOMAIN.rules if rule.clause == "3.2")
+    found.db.bookings.put(replace(found.db.bookings["KTRIP1"], fare="light"))
+    assert rule.breaks(context)
+    savepoint = found.db.savepoint()
+    found.run("cancel_booking", CANCEL)
+    assert not rule.breaks(context)
+    found.db.rollback(savepoint)
+    assert rule.breaks(context)
 
 
 def test_1_1_trips_are_closed_until_the_caller_is_found_and_flights_are_open():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from t2t.domain.domain import Domain
 from t2t.domains.airline.data import generate
-from t2t.domains.airline.rules import RULES
+from t2t.domains.airline.rules import CONSTRAINTS, RULES
 from t2t.domains.airline.schema import AirlineDB
 from t2t.domains.airline.tools import TOOLS
 from t2t.domains.airline.wishes import CALLERS, WISHES
@@ -18,4 +18,5 @@ DOMAIN = Domain(
     rules=RULES,
     callers=CALLERS,
     wishes=WISHES,
+    constraints=CONSTRAINTS,
 )

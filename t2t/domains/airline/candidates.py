@@ -5,7 +5,7 @@ flight singles out a trip.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import get_args
@@ -82,8 +82,19 @@ def changes(db: AirlineDB, caller: str) -> Iterator[Candidate]:
 
 
 def cancellations(db: AirlineDB, caller: str) -> Iterator[Candidate]:
-    """Any trip to come, with each way of payment."""
-    for booking in _trips(db, caller):
+    """Any trip to come, also one that was cancelled before the talk, with each way of payment."""
+    rows = (booking for booking in db.bookings.where("member_number", caller) if db.flights_left(booking))
+    before = db.base.tables["bookings"]
+    yield from _cancellations(db, [row for row in rows if not row.cancelled or before.get(row.id) is row])
+
+
+def refund_quotes(db: AirlineDB, caller: str) -> Iterator[Candidate]:
+    """Any trip to come that is not cancelled, with each way of payment."""
+    yield from _cancellations(db, _trips(db, caller))
+
+
+def _cancellations(db: AirlineDB, bookings: Sequence[Booking]) -> Iterator[Candidate]:
+    for booking in bookings:
         for payout in PAYOUTS:
             yield Candidate({"locator": booking.id, "payout": payout}, {**_trip_slots(db, booking), "payout": payout})
 
@@ -139,11 +150,11 @@ def infants(db: AirlineDB, caller: str) -> Iterator[Candidate]:
 
 
 def claims(db: AirlineDB, caller: str) -> Iterator[Candidate]:
-    """Any disrupted flight of the past, with each way of payment."""
+    """Any flight of the past that was cancelled or late, with each way of payment."""
     for booking in db.bookings.where("member_number", caller):
         for segment in booking.segments:
             flight = db.flights[segment.flight_id]
-            if flight.is_disrupted and flight.minutes_left <= 0 and not booking.cancelled:
+            if (flight.cancelled or flight.delay_minutes) and flight.minutes_left <= 0 and not booking.cancelled:
                 for payout in PAYOUTS:
                     arguments = {"locator": booking.id, "flight_id": flight.id, "payout": payout}
                     yield Candidate({**arguments}, {**_flight_slots(db, flight), "payout": payout})

@@ -103,6 +103,11 @@ _SPELLINGS: dict[Split, dict[str, str]] = {
     ),
 }
 """First names, each with another way to write it."""
+_MIDDLE: dict[Split, tuple[str, ...]] = {
+    "train": ("A", "B", "D", "Al", "Bo", "Di", "Ed", "Jo", "Mo", "Ty"),
+    "test": ("E", "K", "L", "Cy", "Gu", "Io", "Lu", "Ro", "Su", "Vi"),
+}
+"""What may stand between first name and surname; the longer ones are as much as a correction may add."""
 _FIRST: dict[Split, tuple[str, ...]] = {split: tuple(names) for split, names in _SPELLINGS.items()}
 _LAST: dict[Split, tuple[str, ...]] = {
     "train": tuple(
@@ -158,7 +163,7 @@ def names_to_correct(passenger: Passenger) -> tuple[NewName, ...]:
     other = next(name for name in rng.sample(_LAST[split], 20) if characters_changed(last, name) > MAX_CHARACTERS)
     return (
         NewName(f"{respelled} {last}"),
-        NewName(f"{first} {rng.choice('ABDEKLMRST')} {last}"),
+        NewName(f"{first} {rng.choice(_MIDDLE[split])} {last}"),
         NewName(f"{first} {other}"),
     )
 
@@ -167,7 +172,7 @@ def infants_of(member: Member) -> tuple[tuple[InfantName, BirthDay], ...]:
     """Infants the member may travel with, and their days of birth; the same at every call. The last is too old."""
     rng = random.Random(f"infants/{member.id}")
     names = rng.sample(_FIRST["test" if int(member.id) > 50_000_000 else "train"], 3)
-    days = (rng.randint(60, 600), rng.choice((3, 5, 90, 400)), rng.randint(735, 1000))
+    days = (rng.randint(60, 690), rng.choice((3, 5, 90, 400)), rng.randint(735, 1000))
     return tuple(
         (InfantName(f"{name} {member.surname}"), BirthDay((NOW.date() - timedelta(days=age)).isoformat()))
         for name, age in zip(names, days, strict=True)
@@ -256,7 +261,7 @@ class _Timetable:
         when = (leaves.date() > today) - (leaves.date() < today)
         (kind,) = rng.choices(_DISTURBANCES, _DISTURBED_PERCENT[when])
         if kind == "cancelled":
-            told = min(leaves - timedelta(days=rng.choice((1, 3, 6, 10, 14, 18, 30))), NOW - timedelta(days=1))
+            told = min(leaves - timedelta(days=rng.choice((1, 3, 6, 12, 14, 18, 30))), NOW - timedelta(days=1))
             cause = rng.choice(_CAUSES[:4])
             return replace(flight, cancelled=True, announced=told.date().isoformat(), cause=cause)
         if kind == "none":

@@ -6,6 +6,7 @@ All times are in one time zone, texts like "2026-05-14 07:40"; `NOW` is the mome
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Literal, NewType
 
 from t2t.domain.database import Base, Database
@@ -132,17 +133,17 @@ class Flight:
     @property
     def departs(self) -> str:
         """Departure with the delay."""
-        return text_of(moment(self.scheduled) + timedelta(minutes=self.delay_minutes))
+        return _later(self.scheduled, self.delay_minutes) if self.delay_minutes else self.scheduled
 
     @property
     def arrives(self) -> str:
         """Arrival with the delay."""
-        return text_of(moment(self.departs) + timedelta(minutes=self.minutes))
+        return _later(self.departs, self.minutes)
 
     @property
     def minutes_left(self) -> int:
         """Minutes from now to departure; zero or less when that is over."""
-        return int((moment(self.departs) - NOW).total_seconds()) // 60
+        return _minutes_until(self.departs)
 
     @property
     def is_disrupted(self) -> bool:
@@ -278,6 +279,16 @@ def moment(text: str) -> datetime:
 def text_of(time: datetime) -> str:
     """A time as rows hold it: "2026-05-14 07:40"."""
     return time.isoformat(" ", "minutes")
+
+
+@lru_cache(maxsize=1 << 15)
+def _later(time: str, minutes: int) -> str:
+    return text_of(moment(time) + timedelta(minutes=minutes))
+
+
+@lru_cache(maxsize=1 << 15)
+def _minutes_until(time: str) -> int:
+    return int((moment(time) - NOW).total_seconds()) // 60
 
 
 def surname_of(name: str) -> Surname:

@@ -698,7 +698,7 @@ _QUOTE_CHANGE = Wish(
 )
 _QUOTE_CANCELLATION = Wish(
     tool="quote_cancellation",
-    candidates=candidates.cancellations,
+    candidates=candidates.refund_quotes,
     slots=(_TRIP, _BEGINS, _PAYOUT),
     openings={
         "train": (
