@@ -48,7 +48,7 @@ def _loans(db: LibraryDB, caller: str) -> Iterator[Candidate]:
 
 def _loan_lists(db: LibraryDB, caller: str) -> Iterator[Candidate]:
     for loan in db.loans.where("member_id", caller):
-        yield Candidate({"member_id": caller}, _loan_slots(db, loan))
+        yield Candidate({"member_id": caller}, {"title": db.books[loan.book_id].title})
 
 
 def _accounts(db: LibraryDB, caller: str) -> Iterator[Candidate]:
@@ -229,7 +229,7 @@ WISHES: tuple[Wish, ...] = (
     Wish(
         tool="list_loans",
         candidates=_loan_lists,
-        slots=(_TITLE, _DUE),
+        slots=(_TITLE,),
         openings={
             "train": (
                 "When is {title} due?",
