@@ -192,6 +192,7 @@ class _Explorer:
             if any(task.exception() for task in done):
                 self._stopping = True
                 await asyncio.wait(running)
+                raise next(filter(None, [task.exception() for task in running]))
             for task in done:
                 trajectory = task.result()
                 ended[running.pop(task)] = trajectory
@@ -250,6 +251,7 @@ class _Walk:
         self._facts = domain.callers.facts(self._environment.db, self._caller)
         knowledge = domain.callers.knows(self._environment.db, self._caller, rng)
         self._brought: frozenset[KindedValue] = frozenset(harvest(knowledge, type(knowledge)))
+        self._shown = set(self._brought)
         self._budget = _draw_budget(settings.max_steps, rng)
         self._offered = _offer(
             domain, frozenset(kind for kind, _ in self._brought), mission.focus, settings.num_tools, rng
@@ -356,8 +358,11 @@ class _Walk:
             arguments=arguments,
             requestor=self._domain.requestor_of(tool.name),
         )
-        self._look_for_block(made, tool)
-        if self._blocked is not None:
+        blocked = self._find_block(made, tool)
+        self._require_shown(made, tool)
+        if blocked is not None:
+            self._count_valid()
+            self._blocked = blocked
             return ""
         is_wish = self._is_wish(made)
         before = self._environment.state_hash() if tool.writes else ""
@@ -368,6 +373,7 @@ class _Walk:
         if tool.writes and self._environment.state_hash() == before:
             raise _Ending("changes nothing")
         self._steps.append(Step(call=made, content=done.content, writes=tool.writes))
+        self._shown.update(tool.harvest(done.value))
         self._count_valid()
         if is_wish:
             self._wished.add(made.id)
@@ -385,8 +391,29 @@ class _Walk:
             raise _Wrong("unknown clause", f"{RULE}={orjson.dumps(named).decode()} is no clause of the policy")
         return {name: value for name, value in arguments.items() if name != RULE}
 
-    def _look_for_block(self, call: ToolCall, tool: Tool) -> None:
-        """Note a call that cannot be made where the walk looks for one.
+    def _require_shown(self, call: ToolCall, tool: Tool) -> None:
+        """Refuse a guess: what a tool could show must have been shown, or be known to the caller.
+
+        Raises:
+            _Wrong: a value comes from nowhere.
+        """
+        if any(identity.tool == tool.name for identity in self._domain.callers.identities):
+            return
+        known = set(self._facts.values())
+        shown_by_tools = frozenset[str]().union(*map(_kinds_given, self._domain.tool_by_name.values()))
+        for parameter in tool.parameters:
+            value = call.arguments.get(parameter.name)
+            if parameter.kind not in shown_by_tools:
+                continue
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, str | int) and (parameter.kind, item) not in self._shown and str(item) not in known:
+                    raise _Wrong(
+                        "value from nowhere",
+                        f"{parameter.name}={item!r} was shown by no tool; look it up first",
+                    )
+
+    def _find_block(self, call: ToolCall, tool: Tool) -> Blocked | None:
+        """The call as one that cannot be made, where the walk looks for one and this is one.
 
         Raises:
             _Ending: the call breaks a rule, and is not what was looked for.
@@ -399,11 +426,10 @@ class _Walk:
         elif self._mission.blocked and (constraint := self._environment.refusing_constraint(call)):
             found = Blocked(call=call, clause="", reason=constraint.reason, constraint=constraint.name)
         else:
-            return
+            return None
         if not self._is_wish(call):
             raise _Ending("forbidden, but no wish of the caller")
-        self._count_valid()
-        self._blocked = found
+        return found
 
     def _is_wish(self, call: ToolCall) -> bool:
         """True when the caller could mean this call now."""
