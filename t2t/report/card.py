@@ -8,7 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import orjson
 from pydantic import JsonValue
@@ -20,6 +20,8 @@ from t2t.report.artifacts import ALL, ArtifactFigures, Distance, Telling
 from t2t.report.content import FunnelStep
 from t2t.report.export import FOLDER, SPLITS, WriteTools, write_names
 from t2t.report.headline import percent
+
+K = TypeVar("K", bound=tuple[str, ...])
 
 CONTROLS = ("reference", "do_nothing", "refuse_everything", "other_candidate", "earlier_wish")
 """Who plays a task to show that it can be done, and only in the right way; in the order of the table."""
@@ -68,7 +70,9 @@ class CardFacts:
         self.calls: Counter[tuple[str, str]] = Counter()
         """Reference calls by domain and tool."""
         self.rules: Counter[tuple[str, str, str]] = Counter()
-        """Tasks by domain, ``clause`` or ``constraint``, and which."""
+        """Tasks in which it forbids something, by domain, ``clause`` or ``constraint``, and which."""
+        self.allowing: Counter[tuple[str, str, str]] = Counter()
+        """Tasks that look as if it forbade something and that it just allows, in the same way."""
         self.traits: Counter[tuple[str, str, str]] = Counter()
         """Tasks by trait, value (JSON text) and intent."""
         self.controls: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
@@ -94,12 +98,14 @@ class CardFacts:
         names = [call.name for call in task.expectation.calls]
         self.calls.update((task.domain, name) for name in names)
         self.tools.update((task.domain, name) for name in set(names))
+        rules = self.allowing if task.traits.get("twin") else self.rules
         for name, value in task.traits.items():
-            for single in value if isinstance(value, list) else [value]:
-                if name not in ("clause", "constraint"):
-                    self.traits[name, orjson.dumps(single).decode(), task.intent.value] += 1
-                elif single not in ("", None):
-                    self.rules[task.domain, name, str(single)] += 1
+            values = value if isinstance(value, list) else [value]
+            if name in ("clause", "constraint"):
+                rules.update((task.domain, name, which) for which in {str(one) for one in values if one})
+            else:
+                texts = {orjson.dumps(one).decode() for one in values}
+                self.traits.update((name, text, task.intent.value) for text in texts)
         for name, (passed, played) in validation.controls.items():
             pair = self.controls[group_of(task), name]
             pair[0] += passed
@@ -300,9 +306,10 @@ def _counts(facts: CardFacts) -> str:
     for (domain, tool), count in _by_count(facts.tools):
         writes = "yes" if facts.writes(domain, tool) else "no"
         tools.append([_code(domain), _code(tool), writes, str(count), str(facts.calls[domain, tool])])
-    rules = [["domain", "what forbids", "tasks"]]
-    for (domain, kind, which), count in _by_count(facts.rules):
-        rules.append([_code(domain), f"{kind} {_code(which)}", str(count)])
+    rules = [["domain", "rule or constraint", "forbids", "just allows"]]
+    for place, _ in _by_count(facts.rules + facts.allowing):
+        domain, kind, which = place
+        rules.append([_code(domain), f"{kind} {_code(which)}", str(facts.rules[place]), str(facts.allowing[place])])
     wordings = ", ".join(f"{facts.wordings[name]} in `{name}` wordings" for name in SPLITS if facts.wordings[name])
     return "\n\n".join(
         [
@@ -312,7 +319,8 @@ def _counts(facts: CardFacts) -> str:
             "### By tool",
             _table(tools, left=3),
             "### By rule and constraint",
-            _table(rules, left=2) if len(rules) > 1 else "No task was counted under a rule or a constraint.",
+            "Tasks in which it forbids what the caller wants, and tasks that only look so, where it just allows it.",
+            _table(rules, left=2) if len(rules) > 1 else "None.",
             "### By trait",
             _traits(facts, intents),
         ]
@@ -423,7 +431,9 @@ def _told(task: Task) -> str:
     if expectation.tell:
         answer.append(f"tell: {', '.join(_one_line(text) for text in expectation.tell)}")
     if expectation.refusal is not None:
-        reason = f"clause {expectation.refusal.clause}" if expectation.refusal.clause else "a constraint of the backend"
+        named = [meant.forbidden_by for meant in expectation.wishes if meant.forbidden_by]
+        clause = expectation.refusal.clause
+        reason = f"clause {clause}" if clause else f"constraint {named[0]}" if named else "a constraint of the backend"
         answer.append(f"refuse: {_one_line(reason)}")
     return "\n\n".join(["\n>\n".join(said), _fenced("\n".join(answer), "text")])
 
@@ -506,7 +516,7 @@ def _licence(facts: CardFacts) -> str:
     return f"## Licence\n\n{text}"
 
 
-def _by_count(counts: Mapping[tuple[str, ...], int]) -> list[tuple[tuple[str, ...], int]]:
+def _by_count(counts: Mapping[K, int]) -> list[tuple[K, int]]:
     """By domain, then the most frequent first."""
     return sorted(counts.items(), key=lambda item: (item[0][0], -item[1], item[0]))
 
@@ -535,7 +545,7 @@ def _table(rows: Sequence[Sequence[str]], *, left: int, last_left: bool = False)
 
 def _text(text: str) -> str:
     """Text in one line that Markdown shows as it is."""
-    return re.sub(r"([\\`*_\[\]<>|~&$#!])", r"\\\1", _one_line(text))
+    return re.sub(r"([\\`*_\[\]<>|~&$#])", r"\\\1", _one_line(text))
 
 
 def _code(text: str) -> str:

@@ -82,7 +82,8 @@ def test_the_card_holds_every_count(tmp_path, tasks):
                     "traits": {
                         "withheld": number % 3,
                         "register": "terse" if number % 2 else "chatty",
-                        "also": ["infeasible"],
+                        "when": ["done", "proposal", "done"] if number == 2 else ["done"],
+                        **({"twin": True} if number == 3 else {}),
                         **({"clause": "3.2"} if task.intent is Intent.INFEASIBLE else {}),
                         **({"constraint": "loan_is_lost"} if number == 5 else {}),
                     }
@@ -105,13 +106,15 @@ def test_the_card_holds_every_count(tmp_path, tasks):
         ["retail", "renew_loan", "no", "3", "3"],
     ]
     assert tables["By rule and constraint"][1:] == [
-        ["library", "clause 3.2", "3"],
-        ["library", "constraint loan_is_lost", "1"],
+        ["library", "clause 3.2", "2", "1"],
+        ["library", "constraint loan_is_lost", "1", "0"],
     ]
     assert tables["By trait"][1:] == [
-        ["also", '"infeasible"', "6", "5", "5", "3", "19"],
         ["register", '"chatty"', "4", "1", "4", "1", "10"],
         ["register", '"terse"', "2", "4", "1", "2", "9"],
+        ["twin", "true", "0", "0", "0", "1", "1"],
+        ["when", '"done"', "6", "5", "5", "3", "19"],
+        ["when", '"proposal"', "0", "0", "1", "0", "1"],
         *(
             ["withheld", str(n), *(str(c) for c in counts), str(sum(counts))]
             for n, counts in expected_withheld(counted)
