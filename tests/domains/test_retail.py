@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
-from meant import never_met, never_near
+from meant import never_met, never_near, undone
 
 from t2t.domain.environment import Environment
 from t2t.domain.rule import RuleContext
@@ -393,6 +393,13 @@ def test_every_clause_that_forbids_a_wish_has_a_near_call():
 def test_callers_get_near_every_clause_and_meet_every_constraint(split: Split):
     assert never_near(DOMAIN, split) == set()
     assert never_met(DOMAIN, split) == set()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_what_is_undone_is_as_it_was(split: Split):
+    found = undone(DOMAIN, split)
+    assert {tool for tool, _, _ in found} == {"change_order_address", "change_order_payment"}
+    assert all(before == after for _, before, after in found)
 
 
 def test_what_is_cancelled_or_returned_in_the_talk_itself_is_not_asked_for_again():

@@ -615,7 +615,7 @@ def change_order_address(db: RetailDB, order_id: OrderId, address_id: AddressId)
     if address.line == order.address:
         raise ToolError(f"order {order_id} goes to {address.line} already; name another address")
     db.orders.put(replace(order, address=address.line))
-    return f"order {order_id} goes to {address.line}"
+    return f"order {order_id} goes to {address.line}, no longer to {order.address}"
 
 
 @tool(writes=True)
@@ -629,11 +629,12 @@ def change_order_payment(db: RetailDB, order_id: OrderId, payment_id: PaymentId)
     order = _find_order_for(db, order_id, "change_order_payment", "be charged to another payment method")
     if order.payment_id == payment_id:
         raise ToolError(f"order {order_id} is paid with {payment_id} already; name another payment method")
-    label = _find_payment(db.users[order.user_id], payment_id).label
+    user = db.users[order.user_id]
+    before, label = (_find_payment(user, row).label for row in (order.payment_id, payment_id))
     _move_money(db, order.user_id, order.payment_id, -order.total_cents)
     _move_money(db, order.user_id, payment_id, order.total_cents)
     db.orders.put(replace(order, payment_id=payment_id))
-    return f"{money(order.total_cents)} is charged to {label}"
+    return f"{money(order.total_cents)} is charged to {label}, no longer to {before}"
 
 
 @tool(writes=True)

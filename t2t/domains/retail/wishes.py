@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from t2t.domain.wish import Callers, Identity, Slot, Wish
+from t2t.domain.wish import Callers, Identity, Slot, Undo, Wish
 from t2t.domains.retail import candidates
 from t2t.domains.retail.schema import RetailDB
 from t2t.domains.retail.tools import (
@@ -53,6 +53,34 @@ def _tell_price(db: RetailDB, arguments: Arguments, slots: _Slots, value: Produc
 
 def _tell_refund(db: RetailDB, arguments: Arguments, slots: _Slots, value: Receipt) -> _Told:
     return (value.refunded,)
+
+
+def _undo_address(db: RetailDB, arguments: Arguments, slots: _Slots, value: str) -> tuple[Undo, ...]:
+    """Where the later wish is about another order, this one goes to its old address again."""
+    order, old = db.orders[str(arguments["order_id"])], value.rpartition("no longer to ")[2]
+    return tuple(
+        Undo(
+            "change_order_address",
+            {"order_id": order.id, "address_id": row.id},
+            f"send your order from {slots['ordered']} to your {row.label} address, {row.street}, again",
+        )
+        for row in db.users[order.user_id].addresses
+        if row.line == old
+    )
+
+
+def _undo_payment(db: RetailDB, arguments: Arguments, slots: _Slots, value: str) -> tuple[Undo, ...]:
+    """Where the later wish is about another order, this one is charged as before again."""
+    order, old = db.orders[str(arguments["order_id"])], value.rpartition("no longer to ")[2]
+    return tuple(
+        Undo(
+            "change_order_payment",
+            {"order_id": order.id, "payment_id": row.id},
+            f"charge your order from {slots['ordered']} to your {row.label} again",
+        )
+        for row in db.users[order.user_id].payments
+        if row.label == old
+    )
 
 
 _ITEM = Slot(
@@ -453,6 +481,7 @@ _CHANGE_ADDRESS = Wish(
         ),
     },
     proposal="send your order from {ordered} to your {address}, {street}",
+    undo=_undo_address,
 )
 _CHANGE_PAYMENT = Wish(
     tool="change_order_payment",
@@ -490,6 +519,7 @@ _CHANGE_PAYMENT = Wish(
         ),
     },
     proposal="charge your order from {ordered} to your {payment}",
+    undo=_undo_payment,
 )
 _GIFT_NOTE = Wish(
     tool="set_gift_note",
