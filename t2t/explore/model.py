@@ -358,6 +358,8 @@ class _Walk:
             arguments=arguments,
             requestor=self._domain.requestor_of(tool.name),
         )
+        if tool.writes and any((step.call.name, step.call.arguments) == (made.name, arguments) for step in self._steps):
+            raise _Wrong("made twice", "this very change has been made already")
         blocked = self._find_block(made, tool)
         self._require_shown(made, tool)
         if blocked is not None:

@@ -1,5 +1,6 @@
 """The exploring model: scripted for exactness, behind an endpoint for faults, and real for the loop."""
 
+import gc
 import json
 import os
 import random
@@ -18,11 +19,12 @@ import pytest
 from t2t.config import ApiConfig, EngineConfig, ExploreConfig, ModelConfig, ModelUseConfig, RunConfig
 from t2t.domain.domain import Domain, list_domains, load_domain
 from t2t.domain.environment import Environment
+from t2t.domain.rule import RuleContext
 from t2t.domain.tool import harvest
 from t2t.errors import ConfigError, InfraError
 from t2t.explore.model import Funnel, explore
 from t2t.explore.reduce import replays
-from t2t.intents.scene import Scene
+from t2t.intents.scene import Scene, Unsuitable
 from t2t.journal import Journal
 from t2t.models.api import ApiChat
 from t2t.models.calls import parse_reply
@@ -346,6 +348,14 @@ def test_calls_beside_one_that_cannot_be_read_are_not_made_and_each_is_answered(
     ]
 
 
+def test_a_change_is_made_once_and_is_not_forbidden_for_having_been_made():
+    found, funnel = walk(script(find, loans, renew(), renew(), where=lambda desk: desk.loan()), 1)
+    assert names(found[0]) == ["find_member", "list_loans", "renew_loan"] and funnel.steps["made twice"] == 1
+    again = (find, reservations, move("Harbour"), move("Harbour"))
+    found, funnel = walk(script(*again, where=Desk.reservation), 1, blocked_share=1.0, max_tries=20)
+    assert not found and funnel.walks["nothing forbidden found"] == funnel.steps["made twice"] > 0
+
+
 def test_several_calls_in_one_turn_are_steps_in_their_order():
     all_at_once = script(lambda desk: find(desk) + loans(desk) + renew()(desk), where=lambda desk: desk.loan())
     found, _ = walk(all_at_once, 1)
@@ -519,7 +529,7 @@ def test_a_busy_endpoint_is_asked_again():
         assert endpoint.asked
 
 
-def test_an_endpoint_that_stays_broken_stops_and_what_was_paid_for_is_not_asked_for_again(tmp_path: Path):
+def test_an_endpoint_that_stays_broken_stops_and_what_was_paid_for_is_not_asked_for_again(tmp_path: Path, caplog):
     expected, funnel = walk(RENEWABLE, 6)
     with answering(answers(RENEWABLE)) as endpoint:
         walk(behind(endpoint.url), 6)
@@ -542,6 +552,19 @@ def test_an_endpoint_that_stays_broken_stops_and_what_was_paid_for_is_not_asked_
         with answering(answers(RENEWABLE)) as endpoint, Journal(file) as journal:
             assert walk(JournaledChat(behind(endpoint.url), journal, "m"), 6) == (expected, funnel)
             assert len(endpoint.asked) == num_needed - num_paid
+    gc.collect()
+    assert not caplog.records, "every failure of a walk is seen"
+
+
+def test_walks_that_nobody_wants_any_more_are_given_up():
+    with answering(answers(RENEWABLE)) as endpoint:
+        walks = explore(
+            LIBRARY, DATA, 40, settings=settings(), seed=0, model=behind(endpoint.url), funnel=(funnel := Funnel())
+        )
+        next(walks)
+        walks.close()
+        gc.collect()
+        assert funnel.walks.total() < 20
 
 
 @pytest.mark.parametrize(
@@ -576,7 +599,7 @@ def test_truncated_replies_are_invalid_steps():
 
 
 class Wanderer:
-    """A model that calls tools at random, with what it has been shown, and now and then something wrong."""
+    """A model that calls tools at random, with what it has been shown, and now and then does something wrong."""
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
@@ -603,6 +626,7 @@ class Wandering:
     async def reply(self, messages: Sequence[Message]) -> Reply:
         db = self.environment.db
         if not self.calls:
+            self.forbids = "must not be made" in messages[1].content
             told, knowledge = re.search(r"caller: (.*)\n.*up: (.*)\n", messages[1].content).groups()
             ids = self.domain.callers.ids(db)
             kind = type(self.domain.callers.knows(db, ids[0], random.Random(0)))
@@ -621,8 +645,11 @@ class Wandering:
         seen = {str(value) for values in self.pool.values() for value in values}
         known = [option for option in options if {v for v in flat(option[1]) if any(map(str.isdigit, v))} <= seen]
         if known and self.rng.random() < 0.5:
-            return self.says(*self.rng.choice(known))
+            against = [option for option in known if self.environment.breaks(self.made(*option))]
+            return self.says(*self.look_first(*self.rng.choice(against if self.forbids and against else known)))
         tool = self.domain.tool_by_name[self.rng.choice(self.names)]
+        if tool.writes and self.forbids:
+            tool = self.domain.tool_by_name[self.calls[0].name]
         if tool.writes:
             return Reply(Message(role="assistant", content="DONE"), Turn())
         return self.says(
@@ -634,9 +661,20 @@ class Wandering:
             },
         )
 
-    def says(self, name: str, arguments: dict[str, Any]) -> Reply:
+    def look_first(self, name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The look that a rule wants before a call, or the call itself."""
+        call = self.made(name, arguments)
+        for rule in self.environment.breaks(call):
+            if rule.first:
+                return rule.first(RuleContext(self.environment.db, call, self.environment.past, None))
+        return name, arguments
+
+    def made(self, name: str, arguments: dict[str, Any]) -> ToolCall:
         requestor = self.domain.requestor_of(name)
-        self.calls.append(ToolCall(id=f"c{len(self.calls)}", name=name, arguments=arguments, requestor=requestor))
+        return ToolCall(id=f"c{len(self.calls)}", name=name, arguments=arguments, requestor=requestor)
+
+    def says(self, name: str, arguments: dict[str, Any]) -> Reply:
+        self.calls.append(self.made(name, arguments))
         tool = self.domain.tool_by_name.get(name)
         rule = {"policy_rule": self.rng.choice(self.clauses)} if tool and tool.writes else {}
         said = self.calls[-1].model_copy(update={"arguments": {**arguments, **rule}})
@@ -655,12 +693,15 @@ def test_whatever_a_model_does_in_any_domain_what_is_kept_is_proved_and_the_rest
     domain = load_domain(name)
     limits = {"blocked_share": blocked_share, "max_tries": 60, "max_steps": 16, "num_tools": 14, "concurrency": 8}
     found, funnel = walk(Wanderer(domain), 4, domain=domain, **limits)
-    assert len(found) == 4, funnel
+    assert found, funnel
     assert funnel.steps["valid"] and funnel.steps["unknown tool"] and funnel.steps["repaired"]
     for trajectory in found:
         assert replays(domain, trajectory) and (trajectory.blocked is not None) == (blocked_share == 1.0)
         assert trajectory.steps[0].call.name in {identity.tool for identity in domain.callers.identities}
-        Scene(domain, trajectory, random.Random(0))
+        try:
+            Scene(domain, trajectory, random.Random(0))
+        except Unsuitable as error:
+            assert "no wish" not in str(error)
 
 
 EXPLORES = """
@@ -700,21 +741,23 @@ def test_an_explorer_that_is_killed_goes_on_and_pays_for_nothing_twice(tmp_path:
 
 @pytest.mark.vllm
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_real_small_model_walks_to_the_end_and_a_second_time_asks_for_nothing(weights_dir: Path, tmp_path: Path):
     config = RunConfig(
-        model=ModelConfig(source=str(weights_dir)), engine=EngineConfig(max_num_seqs=4, cpu_kv_cache_gib=1)
+        model=ModelConfig(source=str(weights_dir), max_context=2048),
+        engine=EngineConfig(max_num_seqs=4, cpu_kv_cache_gib=1),
     )
-    use = ModelUseConfig(api=ApiConfig(max_tokens=60), concurrency=4, max_tries=2)
+    use = ModelUseConfig(api=ApiConfig(max_tokens=30), concurrency=4, max_tries=2)
     limits = {"max_steps": 4, "num_tools": 4, "max_tries": 2, "concurrency": 4, "blocked_share": 0.5}
     with (
         open_model(config, use, "explore.model", tmp_path / "server.log") as served,
         Journal(tmp_path / "replies.jsonl") as journal,
     ):
-        first = walk(JournaledChat(served.chat, journal, served.name), 3, **limits)
+        first = walk(JournaledChat(served.chat, journal, served.name), 2, **limits)
         num_replies = len(journal)
     found, funnel = first
-    assert num_replies >= funnel.walks.total() >= 3
-    assert funnel.walks.total() == 6 or len(found) == 3
+    assert num_replies >= funnel.walks.total() >= 2
+    assert funnel.walks.total() == 4 or len(found) == 2
     with Journal(tmp_path / "replies.jsonl") as journal:
-        assert walk(JournaledChat(served.chat, journal, served.name), 3, **limits) == first
+        assert walk(JournaledChat(served.chat, journal, served.name), 2, **limits) == first
         assert len(journal) == num_replies
