@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
+from meant import never_met, never_near, undone
 
 from t2t.domain.environment import Environment
+from t2t.domain.rule import RuleContext
 from t2t.domains.telecom import DOMAIN
 from t2t.domains.telecom.candidates import switches
 from t2t.domains.telecom.phone import faults, status_bar
@@ -53,8 +55,8 @@ from t2t.errors import ToolError
 from t2t.explore.program import Coverage, explore
 from t2t.intents.compose import write_task
 from t2t.intents.scene import Scene, Unsuitable
-from t2t.records import Arguments, DataSpec, Intent, ToolCall
-from t2t.verify.proof import prove
+from t2t.records import Arguments, DataSpec, Intent, Split, ToolCall
+from t2t.verify.validation import prove
 
 DATA = DataSpec(seed=0, size=60, split="train")
 NOTHING: Mapping[str, Any] = {}
@@ -161,6 +163,8 @@ def desk(
 PHONE: Arguments = {"phone_id": "HA"}
 LINE: Arguments = {"line_id": "LA"}
 OVERDUE = {"bill": {"due": ago(1)}}
+PAID: Mapping[str, Any] = {"bill": {"paid": True}}
+DEARER: Mapping[str, Any] = {"plan": {"monthly_cents": 2500}, "line": {"contract_end": ago(-1)}}
 ABROAD: Mapping[str, Any] = {"country": "Ruritania"}
 PASS: Mapping[str, Any] = {"passes": (HeldPass("zone 1 pass, 7 days", 1, ago(-3)),)}
 SUSPENDED: Mapping[str, Any] = {"status": "suspended", "suspended_for": "travel"}
@@ -294,6 +298,117 @@ def test_a_rule_forbids_one_call_and_lets_its_twin_pass(case: Case):
     arguments = case.bad_arguments or case.arguments
     assert bad.clauses(case.tool, arguments) == {case.clause}
     bad.run(case.tool, arguments)  # no tool enforces it
+
+
+def near(one: Desk, tool: str, arguments: Arguments) -> set[str]:
+    """Clauses that a call keeps by so little that an agent has to look closely."""
+    context = RuleContext(one.db, one.call(tool, arguments), one.environment.past, True)
+    return {rule.clause for rule in DOMAIN.rules if tool in rule.tools and rule.near and rule.near(context)}
+
+
+NOT_NEAR = ("2.3", "3.3", "3.4", "3.6", "4.2", "4.4", "4.6", "4.7", "6.4", "6.5")
+"""Clauses whose cases are allowed by far, or that have no near side."""
+TRAVEL: Arguments = {**LINE, "reason": "travel"}
+SAVER_ABROAD: Mapping[str, Any] = {"phone": {**ABROAD, "data_saver": True}}
+NARROW = (
+    *(case for case in CASES if case.clause not in NOT_NEAR),
+    plan_case("2.1", "L", {"plan": {"monthly_cents": 3100}, "line": {"contract_end": ago(-1)}}, DEARER),
+    Case("3.6", "switch_setting", SAVER_OFF, SAVER_ABROAD, {**SAVER_ABROAD, "plan": {"roaming_zone": 1}}),
+    Case("4.2", "suspend_line", TRAVEL, {"line": {"contract_end": ago(-1)}}, {"line": {"contract_end": ago(30)}}),
+    Case("4.3", "resume_line", LINE, NOTHING, {"line": SUSPENDED, **OVERDUE}),
+    Case("4.4", "resume_line", LINE, NOTHING, {"line": {**SUSPENDED, "suspended_for": "lost"}}),
+)
+
+
+@pytest.mark.parametrize("case", NARROW, ids=lambda case: f"{case.clause}-{case.tool}")
+def test_a_call_that_is_just_allowed_is_near_its_clause_and_a_forbidden_one_is_not(case: Case):
+    assert case.clause in near(desk(**case.good), case.tool, case.arguments)
+    assert case.clause not in near(desk(**case.bad), case.tool, case.bad_arguments or case.arguments)
+
+
+@pytest.mark.parametrize(
+    ("clause", "tool", "arguments", "other"),
+    [
+        ("3.3", "add_roaming_pass", ADD_PASS, PASS),
+        ("4.2", "suspend_line", TRAVEL, {"contract_end": ago(-1)}),
+        ("4.7", "activate_sim", ACTIVATE, {"port_code_until": ago(-2)}),
+    ],
+)
+def test_a_call_is_near_a_clause_that_forbids_it_for_another_line(
+    clause: str, tool: str, arguments: Arguments, other: Mapping[str, Any]
+):
+    one = desk(line={"contract_end": ago(31)}, **PAID)
+    assert near(one, tool, arguments) == set()
+    line = replace(one.db.lines["LA"], id=LineId("LB"), number=PhoneNumber("199-555-0101"), **other)
+    one.db.lines.put(line)
+    assert near(one, tool, arguments) == {clause}
+    assert near(one, tool, {**arguments, "line_id": "LB"}) == set()
+
+
+def test_a_pass_for_the_zone_after_the_last_one_included_is_near_3_4():
+    one = desk(plan={"roaming_zone": 1}, **PAID)
+    one.db.passes.put(RoamingPass(PassId("Z2"), 2, 7, 1100))
+    one.db.passes.put(RoamingPass(PassId("Z3"), 3, 7, 1100))
+    assert near(one, "add_roaming_pass", {**ADD_PASS, "pass_id": "Z2"}) == {"3.4"}
+    assert near(one, "add_roaming_pass", {**ADD_PASS, "pass_id": "Z3"}) == set()
+
+
+WIDE: tuple[tuple[str, Arguments, Mapping[str, Any]], ...] = (
+    ("change_plan", {**LINE, "plan_id": "L"}, {"line": {"plan_changed": ago(38)}}),
+    ("change_plan", {**LINE, "plan_id": "S"}, {"line": {**LARGE, "contract_end": ago(31), "data_used": 37}}),
+    ("change_plan", {**LINE, "plan_id": "L"}, {"line": {"status": "suspended", "plan_changed": ago(30)}}),
+    ("enable_roaming", LINE, {"customer": {"since": ago(76)}}),
+    ("add_roaming_pass", ADD_PASS, {"line": {"extras_cents": 2650}}),
+    ("switch_setting", ROAMING_ON, {}),
+    ("suspend_line", SUSPEND, {}),
+    ("suspend_line", TRAVEL, {"line": {"contract_end": ago(31)}}),
+    ("resume_line", LINE, {"line": SUSPENDED}),
+    ("activate_sim", ACTIVATE, {"line": {"sim_changed": ago(38)}}),
+    ("create_port_code", LINE, {"line": {"sim_changed": ago(13)}}),
+    ("refuel_data", REFUEL, {"line": {"refuels": 1, "extras_cents": 2350}}),
+    ("set_spending_cap", {**LINE, "cap": "100.00"}, {}),
+    ("set_spending_cap", {**LINE, "cap": "20.00"}, {"line": {"extras_cents": 1500}}),
+)
+
+
+@pytest.mark.parametrize(("tool", "arguments", "given"), WIDE)
+def test_a_call_with_room_to_spare_is_near_no_clause(tool: str, arguments: Arguments, given: Mapping[str, Any]):
+    assert near(desk(**{**PAID, **given}), tool, arguments) == set()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_callers_come_near_every_clause_and_meet_every_constraint(split: Split):
+    sides = {rule.clause for rule in DOMAIN.rules if rule.near}
+    far = {rule.clause for rule in DOMAIN.rules if rule.avoidable} | {"1.1", "1.2", "1.3", "1.6"}
+    assert sides == {rule.clause for rule in DOMAIN.rules} - far - {"2.3", "4.6", "6.4", "6.5"}
+    assert never_near(DOMAIN, split, size=600) == set()
+    assert never_met(DOMAIN, split) == set()
+
+
+def test_a_line_that_was_suspended_is_active_again_when_that_is_taken_back():
+    one = desk()
+    before = one.db.lines["LA"]
+    wish = DOMAIN.wish_by_tool["suspend_line"]
+    value = one.run("suspend_line", SUSPEND)
+    assert wish.undo is not None
+    (undo,) = wish.undo(one.db, SUSPEND, {"line": before.number}, value)
+    assert undo == ("resume_line", LINE, f"resume the line {before.number}")
+    assert one.clauses(undo.tool, undo.arguments) == set()
+    one.run(undo.tool, undo.arguments)
+    assert one.db.lines["LA"] == replace(before, suspensions=1)
+    assert {wish.tool for wish in DOMAIN.wishes if wish.undo} == {"suspend_line"}
+    assert {tool for tool, _, _ in undone(DOMAIN, "train", most=30)} == {"suspend_line"}
+
+
+def test_nobody_asks_for_more_on_a_line_that_the_talk_itself_suspended():
+    db = DOMAIN.open(DataSpec(seed=0, size=60, split="train"))
+    assert isinstance(db, TelecomDB)
+    refuels = DOMAIN.wish_by_tool["refuel_data"].candidates
+    line = next(row for row in db.lines if row.status == "active")
+    asked = {one.arguments["line_id"] for one in refuels(db, line.customer_id)}
+    assert asked == {row.id for row in db.lines.where("customer_id", line.customer_id)}
+    db.lines.put(replace(line, status="suspended", suspended_for="lost"))
+    assert {one.arguments["line_id"] for one in refuels(db, line.customer_id)} == asked - {line.id}
 
 
 def test_every_rule_is_tested():

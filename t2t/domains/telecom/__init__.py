@@ -5,7 +5,7 @@ from pathlib import Path
 from t2t.domain.domain import Domain
 from t2t.domains.telecom.data import generate
 from t2t.domains.telecom.phone import PHONE_TOOLS
-from t2t.domains.telecom.rules import RULES
+from t2t.domains.telecom.rules import CONSTRAINTS, RULES
 from t2t.domains.telecom.schema import TelecomDB
 from t2t.domains.telecom.tools import TOOLS
 from t2t.domains.telecom.wishes import CALLERS, INSTRUCTIONS, WISHES
@@ -19,6 +19,7 @@ DOMAIN = Domain(
     rules=RULES,
     callers=CALLERS,
     wishes=WISHES,
+    constraints=CONSTRAINTS,
     user_tools=PHONE_TOOLS,
     instructions=INSTRUCTIONS,
 )

@@ -6,7 +6,7 @@ other settings could be it as well until the caller has looked at the phone, and
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from t2t.domain.wish import Candidate
@@ -22,7 +22,6 @@ from t2t.domains.telecom.schema import (
     Country,
     FullName,
     Line,
-    LineStatus,
     Phone,
     PhoneId,
     PhoneNumber,
@@ -102,13 +101,13 @@ def bills_to_compare(db: TelecomDB, caller: str) -> Iterator[Candidate]:
 
 def lines_to_look_at(db: TelecomDB, caller: str) -> Iterator[Candidate]:
     """Any line."""
-    for line, slots in _lines(db, caller, ("active", "suspended")):
+    for line, slots in _lines(db, caller):
         yield Candidate({"line_id": line.id}, slots)
 
 
 def plan_changes(db: TelecomDB, caller: str) -> Iterator[Candidate]:
     """Any line to any other plan."""
-    for line, slots in _lines(db, caller):
+    for line, slots in _open_lines(db, caller):
         for plan in db.plans:
             if plan.id != line.plan_id:
                 told = {**slots, "plan": plan.name, "data": f"{plan.data // 10} GB"}
@@ -116,15 +115,15 @@ def plan_changes(db: TelecomDB, caller: str) -> Iterator[Candidate]:
 
 
 def roaming_openings(db: TelecomDB, caller: str) -> Iterator[Candidate]:
-    """Any line that is not open for roaming."""
-    for line, slots in _lines(db, caller):
-        if not line.roaming:
+    """Any line that is not open for roaming, and any that was before the talk."""
+    for line, slots in _open_lines(db, caller):
+        if not line.roaming or _before(db, line).roaming:
             yield Candidate({"line_id": line.id}, {**slots, **_trouble(db, caller, line, "line roaming")})
 
 
 def passes(db: TelecomDB, caller: str) -> Iterator[Candidate]:
     """Any line, any pass for a country where the caller may go."""
-    for line, slots in _lines(db, caller):
+    for line, slots in _open_lines(db, caller):
         for country in destinations(db.customers[caller]):
             for row in db.passes.where("zone", db.countries[country].zone):
                 told = {**slots, "country": country, "days": f"{row.days} days"}
@@ -132,30 +131,31 @@ def passes(db: TelecomDB, caller: str) -> Iterator[Candidate]:
 
 
 def suspensions(db: TelecomDB, caller: str) -> Iterator[Candidate]:
-    """Any active line, for each reason."""
-    for line, slots in _lines(db, caller):
+    """Any line, for each reason."""
+    for line, slots in _open_lines(db, caller):
         for reason in SUSPEND_REASONS:
             yield Candidate({"line_id": line.id, "reason": reason}, {**slots, "reason": _SPOKEN_REASON[reason]})
 
 
 def resumptions(db: TelecomDB, caller: str) -> Iterator[Candidate]:
     """Any suspended line."""
-    for line, slots in _lines(db, caller, ("suspended",)):
-        yield Candidate({"line_id": line.id}, {**slots, **_trouble(db, caller, line, "suspended")})
+    for line, slots in _lines(db, caller):
+        if line.status == "suspended":
+            yield Candidate({"line_id": line.id}, {**slots, **_trouble(db, caller, line, "suspended")})
 
 
 def sim_activations(db: TelecomDB, caller: str) -> Iterator[Candidate]:
     """The new SIM card in the phone, for any line."""
     sim = db.sims[_phone(db, caller).sim_number]
     if sim.state == "new":
-        for line, slots in _lines(db, caller):
+        for line, slots in _open_lines(db, caller):
             told = {**slots, **_trouble(db, caller, line, "new SIM")}
             yield Candidate({"line_id": line.id, "sim_number": sim.id}, told)
 
 
 def refuels(db: TelecomDB, caller: str) -> Iterator[Candidate]:
     """Any line, any size."""
-    for line, slots in _lines(db, caller):
+    for line, slots in _open_lines(db, caller):
         for size in REFUELS:
             told = {**slots, "size": size, **_trouble(db, caller, line, "data used up")}
             yield Candidate({"line_id": line.id, "size": size}, told)
@@ -163,16 +163,16 @@ def refuels(db: TelecomDB, caller: str) -> Iterator[Candidate]:
 
 def caps(db: TelecomDB, caller: str) -> Iterator[Candidate]:
     """Any line, any other cap."""
-    for line, slots in _lines(db, caller):
+    for line, slots in _open_lines(db, caller):
         for cap in CAPS:
             if cap != money(line.cap_cents):
                 yield Candidate({"line_id": line.id, "cap": cap}, {**slots, "cap": cap})
 
 
 def port_codes(db: TelecomDB, caller: str) -> Iterator[Candidate]:
-    """Any line without an open code."""
-    for line, slots in _lines(db, caller):
-        if not line.port_code_until:
+    """Any line without an open code, and any that had one before the talk."""
+    for line, slots in _open_lines(db, caller):
+        if not line.port_code_until or _before(db, line).port_code_until:
             yield Candidate({"line_id": line.id}, slots)
 
 
@@ -236,13 +236,22 @@ def _phone(db: TelecomDB, caller: str) -> Phone:
     return db.phones[db.customers[caller].phone_id]
 
 
-def _lines(
-    db: TelecomDB, caller: str, statuses: Sequence[LineStatus] = ("active",)
-) -> Iterator[tuple[Line, dict[str, str]]]:
-    """Lines of the caller in one of the statuses, with what tells them apart."""
+def _lines(db: TelecomDB, caller: str) -> Iterator[tuple[Line, dict[str, str]]]:
+    """Lines of the caller, with what tells them apart."""
     for line in db.lines.where("customer_id", caller):
-        if line.status in statuses:
-            yield line, {"user": line.user, "line": line.number}
+        yield line, {"user": line.user, "line": line.number}
+
+
+def _open_lines(db: TelecomDB, caller: str) -> Iterator[tuple[Line, dict[str, str]]]:
+    """The same without those suspended in the talk itself, for which nobody asks more."""
+    for line, slots in _lines(db, caller):
+        if line.status == "active" or _before(db, line).status == "suspended":
+            yield line, slots
+
+
+def _before(db: TelecomDB, line: Line) -> Line:
+    """The line as it was before the talk."""
+    return db.base.tables["lines"].get(line.id, line)  # pyright: ignore[reportReturnType]
 
 
 def _only_fault(db: TelecomDB, phone: Phone) -> Fault | None:

@@ -9,6 +9,10 @@ from typing import Literal
 from t2t.domain.database import Base
 from t2t.domains.telecom.schema import (
     CAPS,
+    NEW_CUSTOMER_DAYS,
+    PLAN_CHANGE_DAYS,
+    PORT_AFTER_SIM_DAYS,
+    SIM_CHANGE_DAYS,
     SUSPEND_REASONS,
     TODAY,
     Bill,
@@ -122,6 +126,11 @@ _DUE: dict[str, tuple[str, str]] = {
     "2026-08": ("2026-09-10", "2026-09-28"),
 }
 """Due dates by month; the second one of August lies ahead."""
+_AFTER_SIM = (
+    (PORT_AFTER_SIM_DAYS, PORT_AFTER_SIM_DAYS + 2),
+    (SIM_CHANGE_DAYS, SIM_CHANGE_DAYS + 7),
+)
+"""Days after a change of the SIM card in which something is possible again."""
 _SCENARIOS = (
     *_words("sim roaming line used mode stuck loose point suspended saver fine sim mobile roaming"),
     *_words("airplane sim saver fine point stuck sim suspended mode roaming line loose sim fine"),
@@ -218,7 +227,7 @@ def _customer(rng: random.Random, split: Split, index: int, names_used: dict[str
     names_used[name] = (start, repeat + 1)
     # A step without common divisor with the span: the birthdays of people of one name differ.
     born = date(1950, 1, 1) + timedelta(days=(start + 6151 * repeat) % 20_000)
-    since = rng.randint(5, 55) if rng.random() < 0.2 else rng.randint(65, 3000)
+    since = _days_since(rng, (5, 55), (NEW_CUSTOMER_DAYS, NEW_CUSTOMER_DAYS + 15), (80, 3000))
     return Customer(
         CustomerId(f"C{number}"),
         FullName(name),
@@ -261,7 +270,7 @@ def _line(
         user=user[0],
         child=user[1],
         plan_id=plan.id,
-        plan_changed=_day(rng.randint(3, 29) if rng.random() < 0.2 else rng.randint(35, 900)),
+        plan_changed=_day(_days_since(rng, (3, 29), (PLAN_CHANGE_DAYS, PLAN_CHANGE_DAYS + 7), (40, 900))),
         contract_end=_day(-rng.randint(20, 600) if rng.random() < 0.5 else rng.randint(10, 400)),
         status="suspended" if suspended_for else "active",
         suspended_for=suspended_for,
@@ -274,9 +283,15 @@ def _line(
         extras_cents=extras,
         cap_cents=cap_cents,
         sim_number=SimNumber(f"8901{_OFFSET[split] + 1_000_001 + index:015d}"),
-        sim_changed=_day(rng.randint(1, 29) if rng.random() < 0.2 else rng.randint(40, 1200)),
+        sim_changed=_day(_days_since(rng, (1, 29), rng.choice(_AFTER_SIM), (40, 1200))),
         port_code_until=_day(-rng.randint(1, 7)) if rng.random() < 0.15 else "",
     )
+
+
+def _days_since(rng: random.Random, short: tuple[int, int], enough: tuple[int, int], long: tuple[int, int]) -> int:
+    """Days since a change: too few for some clause in a fifth of all draws, just enough for it in a tenth."""
+    drawn = rng.random()
+    return rng.randint(*(short if drawn < 0.2 else enough if drawn < 0.3 else long))
 
 
 def _suspended_for(rng: random.Random, late: bool) -> str:
@@ -296,7 +311,7 @@ def _fit_own_line(rng: random.Random, line: Line, scenario: str, late: bool, pla
 
 
 def _phone(rng: random.Random, split: Split, customer: Customer, line: Line, scenario: str) -> Phone:
-    abroad = scenario in ("roaming", "line") or (line.roaming and rng.random() < (0.7 if scenario == "saver" else 0.5))
+    abroad = scenario in ("roaming", "line") or (line.roaming and rng.random() < (0.7 if scenario in ("saver", "point") else 0.5))
     esim = scenario != "loose" and rng.random() < 0.3
     new_sim = SimNumber(f"8902{customer.id[1:]:0>15}")
     mode: Literal["automatic", "3G only", "4G only"] = "3G only"

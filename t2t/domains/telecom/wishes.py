@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from t2t.domain.wish import Callers, Identity, Instruction, Slot, Wish
+from t2t.domain.wish import Callers, Identity, Instruction, Slot, Undo, Wish
 from t2t.domains.telecom import candidates
 from t2t.domains.telecom.schema import TelecomDB, gigabytes, money
 from t2t.domains.telecom.tools import BillSummary, BillView, LineView, PassAdded, PlanQuote, PortCode, Refuel
@@ -43,6 +43,10 @@ def _tell_growth(db: TelecomDB, arguments: Arguments, slots: _Slots, value: Bill
 
 def _tell_debt(db: TelecomDB, arguments: Arguments, slots: _Slots, value: Sequence[BillSummary]) -> _Told:
     return (money(sum(_cents(bill.total) for bill in value if not bill.paid)),)
+
+
+def _resume(db: TelecomDB, arguments: Arguments, slots: _Slots, value: str) -> Sequence[Undo]:
+    return (Undo("resume_line", {"line_id": arguments["line_id"]}, f"resume the line {slots['line']}"),)
 
 
 _USER = Slot(
@@ -389,6 +393,7 @@ _SUSPEND = Wish(
         "test": ("Hold on, put down that it is {reason}.", "Hmm, {line} is the one to put to sleep."),
     },
     proposal="suspend the line {line} because the phone is {reason}",
+    undo=_resume,
 )
 _RESUME = Wish(
     tool="resume_line",
