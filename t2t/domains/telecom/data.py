@@ -311,7 +311,9 @@ def _fit_own_line(rng: random.Random, line: Line, scenario: str, late: bool, pla
 
 
 def _phone(rng: random.Random, split: Split, customer: Customer, line: Line, scenario: str) -> Phone:
-    abroad = scenario in ("roaming", "line") or (line.roaming and rng.random() < (0.7 if scenario in ("saver", "point") else 0.5))
+    abroad = scenario in ("roaming", "line") or (
+        line.roaming and rng.random() < (0.7 if scenario in ("saver", "point") else 0.5)
+    )
     esim = scenario != "loose" and rng.random() < 0.3
     new_sim = SimNumber(f"8902{customer.id[1:]:0>15}")
     mode: Literal["automatic", "3G only", "4G only"] = "3G only"
