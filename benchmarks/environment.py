@@ -33,7 +33,7 @@ from t2t.interop.tau2.judges import judge_by_tau2, to_simulation
 from t2t.interop.tau2.source import import_tau2, load_raw_tasks
 from t2t.interop.tau2.verification import Trial, play_trial
 from t2t.records import DataSpec, Message, StopReason, Task
-from t2t.verify.proof import prove
+from t2t.verify.validation import prove
 from t2t.verify.verifier import Talk, verify
 
 ORDERS = 1000

@@ -20,7 +20,9 @@ _PROPOSAL = re.compile(
 _REQUEST = re.compile(r"\b(please (?:provide|give|tell|share|let me know|confirm|spell)|i need|could you|can you)\b")
 _ANNOUNCEMENT = re.compile(r"\b(let me|one moment|just a moment|i will|i'll|i am going to|i'm going to|please wait)\b")
 _DENIAL = re.compile(r"\b(sorry|cannot|can't|unable|not able|not possible|not allowed)\b")
-_REFUSAL = re.compile(r"\b(cannot|can't|could not|unable|not able|not possible|not allowed|not permitted|not eligible)\b")
+_REFUSAL = re.compile(
+    r"\b(cannot|can't|could not|unable|not able|not possible|not allowed|not permitted|not eligible)\b"
+)
 _MORE = re.compile(r"\b(anything else|something else|else i can|further (?:help|assist)|other (?:question|request))")
 _HELP = re.compile(r"\b(how (?:can|may) i (?:help|assist)|what can i do|what would you like|how i can (?:help|assist))")
 _ASKS = re.compile(
@@ -87,10 +89,11 @@ class ScriptedUser:
     def answer(self, text: str) -> UserTurn:
         """Answer one message of the agent that was meant for the caller."""
         said = text.lower().replace("’", "'")
-        if changed := self._change_at_once(said):
+        actions = self._asked_actions(said)
+        if not actions and (changed := self._change_at_once(said)):
             return changed
         question = "?" in said or bool(_REQUEST.search(said))
-        if actions := self._asked_actions(said):
+        if actions:
             changed = self._change("proposal") if any(action.writes for action in actions) else None
             return changed or UserTurn("", actions=actions)
         refused = bool(_REFUSAL.search(said))
@@ -114,7 +117,9 @@ class ScriptedUser:
 
     def tell_results(self, actions: Sequence[UserAction], results: Sequence[ToolResult]) -> UserTurn:
         """Say what came of the actions of a turn."""
-        return UserTurn(" ".join(_tell_result(action, one) for action, one in zip(actions, results, strict=True)))
+        told = [_tell_result(action, one) for action, one in zip(actions, results, strict=True)]
+        changed = self._change("message")
+        return UserTurn(" ".join([*told, changed.text] if changed else told))
 
     def _asked_actions(self, said: str) -> tuple[UserAction, ...]:
         """What a message asks the caller to do, in the order it is asked."""

@@ -44,6 +44,7 @@ from t2t.records import (
     ToolCall,
     UserScenario,
 )
+from t2t.verify.verifier import tells
 
 Cue = Literal["message", "proposal", "done", "refusal"]
 
@@ -116,6 +117,8 @@ def compose(scene: Scene, plan: Plan, wording: Split, rng: random.Random, *, per
     for _ in range(min(_MEANINGS_TRIED, len(others) ** 2)):
         earlier = tuple(rng.choice(others) for _ in plan.changes)
         alternative = rng.choice(others) if plan.alternative else None
+        if alternative is not None and any(key(alternative) == key(candidate) for candidate in earlier):
+            continue
         try:
             return _Draft(scene, plan, wording, rng, persona).write(earlier, alternative)
         except Unsuitable as error:
@@ -207,6 +210,8 @@ class _Draft:
                 tell += goal.tell
                 wishes.append(_meant(goal, started[-1]))
                 final_hash = scene.outcome(goal.call) or ""
+                if any(scene.outcome(one.call) == final_hash for one in chain[:-1]):
+                    raise Unsuitable("an earlier wish leads to the same as the alternative")
         else:
             final_hash = self._fulfil(target, told_now)
             calls.append(target.call)
@@ -227,6 +232,10 @@ class _Draft:
         )
         script.finish()
         facts = script.caller_known + (script.facts_of(chain[0], started[0]) if not goals else ())
+        texts = [opening, *(fact.answer for fact in facts), *(change.text for change in self.changes)]
+        texts += [fact.answer for change in self.changes for fact in change.facts]
+        if any(tells(text, secret) for text in texts for secret in tell):
+            raise Unsuitable("the caller knows what must be told")
         expectation = Expectation(
             calls=tuple(calls),
             final_hash=final_hash,
@@ -239,7 +248,11 @@ class _Draft:
             caller=scene.trajectory.caller,
             wishes=tuple(wishes),
             earlier=tuple(
-                _meant(goal, names, goal.call.id if self.carried_out and goal is self.carried_out.goal else "")
+                _meant(
+                    goal,
+                    names,
+                    goal.call.id if self.carried_out and goal.call.id == self.carried_out.goal.call.id else "",
+                )
                 for goal, names in zip(chain[:-1], started, strict=False)
             ),
             repairs=tuple(call.id for _, call in self.carried_out.undo) if self.carried_out else (),

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import orjson
@@ -84,6 +85,8 @@ class Scene:
             environment.back_to(before_last)
         else:
             self._seen[blocked.call.id] = frozenset(shown)
+            if any(goal.call.arguments == blocked.call.arguments for goal in self.goals.values()):
+                raise Unsuitable("the same is wanted twice")
             wish = domain.wish_by_tool[blocked.call.name]
             options = tuple(wish.candidates(environment.db, trajectory.caller))
             candidate = _pick(options, blocked.call.arguments, rng)
@@ -93,8 +96,25 @@ class Scene:
             )
         if not self.goals:
             raise Unsuitable("no goal")
+        self._check_order()
         self.target = list(self.goals.values())[-1]
         """The last goal: the call after the replayed ones, made or blocked."""
+
+    def _check_order(self) -> None:
+        """Two wishes that follow each other must not contradict each other, nor depend on who comes first."""
+        writes = [goal.call for goal in self.goals.values() if goal.writes and not goal.blocked]
+        calls = [step.call for step in self.trajectory.steps]
+        for first, second in pairwise(writes):
+            environment = Environment(self.domain, self.trajectory.data)
+            start, end = calls.index(first), calls.index(second)
+            for call in calls[:start]:
+                environment.run(call)
+            if attempt(environment, [*calls[start + 1 : end], second]) is None:
+                continue
+            if attempt(environment, [first]) is None:
+                raise Unsuitable("the wishes contradict each other")
+            if attempt(environment, calls[end + 1 :]) is None or environment.state_hash() != self.final_hash:
+                raise Unsuitable("the order of the wishes matters")
 
     def _add_goal(self, wish: Wish, call: ToolCall, writes: bool) -> Any:
         environment = self.environment

@@ -19,7 +19,7 @@ from t2t.records import Intent, Split, Task, Trajectory
 from t2t.stages.explore import Part, parts
 from t2t.stages.stage import StageContext
 from t2t.store import Writer, read_records
-from t2t.verify.proof import prove
+from t2t.verify.validation import prove
 
 log = logging.getLogger(__name__)
 

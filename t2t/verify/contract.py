@@ -41,7 +41,7 @@ from t2t.records import (
 )
 from t2t.verify.inspection import Inspection
 from t2t.verify.probe import attempt, describe_crash, hostile_calls, try_call
-from t2t.verify.proof import prove
+from t2t.verify.validation import prove
 
 _CALLS_PER_READ = 20
 _REFUSALS_READ = 3_000

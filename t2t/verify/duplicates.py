@@ -355,7 +355,7 @@ def _identifiers(task: Task, texts: list[str], scope: str) -> set[str]:
         *(wish.arguments for wish in (*expectation.wishes, *expectation.earlier)),
         *(pattern.arguments for pattern in expectation.forbidden),
     ]
-    found: set[str] = set()
+    found = {f"{scope}:{expectation.caller.lstrip('#')}"} if expectation.caller else set[str]()
     for own in arguments:
         for name, value in own.items():
             for item in value if isinstance(value, list) else (value,):

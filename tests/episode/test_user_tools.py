@@ -20,7 +20,7 @@ from t2t.records import Change, DataSpec, Intent, Message, Move, Rollout, Task, 
 from t2t.report.content import ReportContent, Talk
 from t2t.report.html import write_report
 from t2t.report.results import summarize
-from t2t.verify.proof import prove
+from t2t.verify.validation import prove
 
 DATA = DataSpec(seed=5, size=120, split="train")
 LIMITS = Limits(max_turns=20, max_errors=3)

@@ -11,7 +11,7 @@ from t2t.episode.agent import IdleAgent, ReferenceAgent
 from t2t.episode.play import Limits, play
 from t2t.models.chat import ChatSession
 from t2t.records import Intent, Move, Rollout, Task
-from t2t.verify.proof import prove
+from t2t.verify.validation import prove
 
 LIMITS = Limits(max_turns=20, max_errors=3)
 

@@ -36,7 +36,7 @@ from t2t.intents.scene import Scene, Unsuitable
 from t2t.interop.tau2.source import Side, import_tau2
 from t2t.records import DataSpec, Intent, Split, Task, ToolCall
 from t2t.store import read_records
-from t2t.verify.proof import prove
+from t2t.verify.validation import prove
 
 _TRAJECTORIES_PER_TASK = 4
 _MAX_STEPS = 12

@@ -14,7 +14,7 @@ from t2t.domain.domain import Domain, load_domain
 from t2t.domain.environment import Environment
 from t2t.errors import ToolError
 from t2t.records import DataSpec, Task, ToolCall
-from t2t.verify.proof import prove
+from t2t.verify.validation import prove
 
 pytestmark = [pytest.mark.mcp, pytest.mark.slow]
 
