@@ -205,14 +205,25 @@ def test_whatever_was_added_is_found_again(texts: list[list[str]], threshold: fl
     assert all(duplicates.find(imprint) == "near-duplicate in words" for imprint in other_answers)
 
 
+def test_a_task_is_found_beneath_many_that_are_nearly_the_same():
+    """They share its bands, so it lies deep in every chain."""
+    text = [f"w{number}" for number in range(400)]
+    variants = [[*text[:place], "zebra", *text[place + 1 :]] for place in range(0, 400, 4)]
+    duplicates = Duplicates(1.0, 0)
+    for one in (text, *variants):
+        assert duplicates.find(print_of(order_task(" ".join(one)), "")) == ""
+        duplicates.add(print_of(order_task(" ".join(one)), ""))
+    assert duplicates.find(print_of(order_task(" ".join(text), order="#W2"), "")) == "near-duplicate in words"
+
+
 def test_thousands_of_tasks_are_all_found_again():
     duplicates = Duplicates(0.9, 0)
-    tasks = [order_task(f"cancel {number} for {number * 7919} now", lamp=f"lamp {number}") for number in range(3000)]
+    tasks = [order_task(f"cancel {number} for {number * 7919} now", lamp=f"lamp {number}") for number in range(1000)]
     for task in tasks:
         duplicates.add(print_of(task, ""))
     again = [
         order_task(f"cancel {number} for {number * 7919} now", lamp=f"lamp {number}", order="#W2")
-        for number in range(3000)
+        for number in range(1000)
     ]
     assert {duplicates.find(print_of(task, "")) for task in again} == {"near-duplicate in words"}
 
@@ -257,6 +268,30 @@ def test_the_words_of_an_evaluation_task_are_found_with_one_changed():
     assert contamination.find(print_of(changed, "train")) == "words of an evaluation task"
 
 
+@pytest.mark.parametrize("threshold", [0.5, 0.7, 0.9])
+def test_words_are_found_where_comparing_with_all_evaluation_tasks_finds_them(
+    library_tasks: list[Task], threshold: float
+):
+    evaluated, trained = library_tasks[::2], library_tasks[1::2]
+    contamination = Contamination(threshold)
+    for task in evaluated:
+        contamination.add_task(print_of(task, "test"))
+    known = [word_pairs(task) for task in evaluated]
+    for task in trained:
+        reason = contamination.find(print_of(task, "train"))
+        near = any(jaccard(word_pairs(task), other) >= threshold for other in known)
+        assert (reason in ("words of an evaluation task", "same text as an evaluation task")) is near, task.id
+
+
+def test_an_evaluation_task_is_found_without_its_rarest_words():
+    common = " ".join(f"w{number}" for number in range(100))
+    rare = order_task(f"{common} {' '.join(f'rare{number}' for number in range(10))}")
+    longer = order_task(f"{common} {' '.join(f'other{number}' for number in range(60))}")
+    assert jaccard(word_pairs(rare), word_pairs(order_task(common))) >= 0.9
+    contamination = contamination_of((rare, "test"), (longer, "test"))
+    assert contamination.find(print_of(order_task(common), "train")) == "words of an evaluation task"
+
+
 def task_of(task: Task, **update: object) -> Task:
     return task.model_copy(update={"expectation": task.expectation.model_copy(update=update)})
 
@@ -270,6 +305,7 @@ IDENTIFIED: Mapping[str, tuple[Task, str]] = {
         ),
         "W4711",
     ),
+    "caller": (task_of(order_task("My lamp broke, cancel it."), caller="W4711"), "W4711"),
     "list": (
         task_of(
             order_task("My lamp broke, cancel it."),
