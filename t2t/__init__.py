@@ -4,7 +4,7 @@ from t2t.domain.domain import Domain, load_domain
 from t2t.domain.environment import Environment
 from t2t.episode.play import Limits, play
 from t2t.records import Example, Intent, Reward, Rollout, Task, Trajectory
-from t2t.verify.proof import prove
+from t2t.verify.validation import prove
 from t2t.verify.verifier import verify
 
 __all__ = [

@@ -9,6 +9,9 @@ What the scripted caller and the proof rest on is not for the model. The answers
 ``task_instructions`` keeps every sentence of the template, the changes of mind in their new words;
 the model adds how the caller comes across, and may settle nothing there. ``known_info`` is the model's
 own, with every fact of the template's.
+
+A rule reads no meaning: a circumstance in ordinary words ("for a friend of mine") passes, and so does
+"from {here} to {there}" the wrong way round. That is what `t2t.intents.judge` is asked about.
 """
 
 import hashlib
@@ -129,6 +132,7 @@ _LONGEST_CHANGE = 400
 _TELLING = 5
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_NUMBERED = re.compile(r"_\d+$")
 _PLAIN_CHARACTERS = re.compile(r"[^\W\d_]|[ .,;:!?'()…–—-]")
 _QUOTED = re.compile(r'"(\{\w+\}[.,!?]?)"')
 _DIGITS = re.compile(r"\d")
@@ -289,6 +293,7 @@ class _Brief:
             or self._added(text, plain)
             or _wrong_person(field, text)
             or self._lost_words(field, text, plain)
+            or self._mixed_up(text, plain)
             or ("it does not read back as its placeholders" if self.read(self.fill(text)) != self.read(plain) else "")
         )
 
@@ -314,6 +319,16 @@ class _Brief:
         lost = self._ordinary & set(_WORD.findall(plain.lower())) - set(_WORD.findall(text.lower()))
         return f"it lost {min(lost)!r}" if lost else ""
 
+    def _mixed_up(self, text: str, plain: str) -> str:
+        """Two wishes of a kind keep their order, for nothing else tells whose placeholder is whose."""
+        wanted, found = (list(dict.fromkeys(_PLACEHOLDER.findall(part))) for part in (plain, text))
+        for name in wanted:
+            alike = [other for other in wanted if _NUMBERED.sub("", other) == _NUMBERED.sub("", name)]
+            if alike != [other for other in found if other in alike]:
+                return f"it mixes up {{{alike[0]}}} and {{{alike[1]}}}"
+        wanted, found = (list(dict.fromkeys(map(_action, _ACTIONS.finditer(part)))) for part in (plain, text))
+        return "it mixes up the wishes" if wanted != found and set(wanted) == set(found) else ""
+
     def _added(self, text: str, plain: str) -> str:
         words = _PLACEHOLDER.sub("{}", text)
         if _DIGITS.search(words):
@@ -323,9 +338,7 @@ class _Brief:
                 if found[0].lower() not in plain.lower():
                     return f"it adds {kind}"
         for found in _ACTIONS.finditer(words):
-            action = found[1].lower()
-            alike = next((group for group in _ALIKE if action in group), (action,))
-            if not any(one in self._everything for one in alike):
+            if not any(word in self._everything for word in _action(found)):
                 return f"it adds another wish, {found[0].lower()!r}"
         if _NEGATED.search(words) and not _NEGATED.search(plain):
             return "it turns the wish round"
@@ -347,6 +360,12 @@ class _Brief:
         if any(found[0].lower() not in plain.lower() for found in _BEHIND.finditer(words)):
             return "it speaks of what is behind the scenes"
         return ""
+
+
+def _action(found: re.Match[str]) -> tuple[str, ...]:
+    """The beginnings of all words for what a word for an action means."""
+    action = found[1].lower()
+    return next((group for group in _ALIKE if action in group), (action,))
 
 
 def _is_said(field: str) -> bool:

@@ -179,6 +179,21 @@ def test_a_text_that_is_not_right_is_rejected_by_name(field, text, reason):
     assert write(GOOD.model_copy(update=change))[0] == Rejected(TASK.id, f"{field}: {reason}")
 
 
+def test_two_wishes_of_a_kind_are_not_mixed_up():
+    second = Meant(tool="renew_loan", arguments={"loan_id": "L1"}, slots={"title": "Salt"}, told=("title",))
+    wishes = TASK.expectation.model_copy(update={"wishes": (*TASK.expectation.wishes, second)})
+    scenario = TASK.scenario.model_copy(update={"opening": f"{OPENING} Also, renew Salt."})
+    task = TASK.model_copy(update={"scenario": scenario, "expectation": wishes})
+    told = "{email}. Please reserve {title} at {branch}, and renew {title_2}."
+    for opening, reason in (
+        (told, ""),
+        ("{email}. Please reserve {title_2} at {branch}, and renew {title}.", "it mixes up {title} and {title_2}"),
+        ("{email}. Please renew {title} at {branch}, and reserve {title_2}.", "it mixes up the wishes"),
+    ):
+        made, _ = write(GOOD.model_copy(update={"opening": opening}), task=task)
+        assert made == Rejected(TASK.id, f"opening: {reason}") if reason else isinstance(made, Task)
+
+
 def test_each_change_of_mind_is_worded():
     reason = "changes: there must be 1, not 0"
     assert write(GOOD.model_copy(update={"changes": []}))[0] == Rejected(TASK.id, reason)

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from itertools import permutations, product
 
 from t2t.domain.wish import Candidate
@@ -219,6 +220,7 @@ def email_updates(db: BankDB, caller: str) -> Iterator[Candidate]:
         yield Candidate({"customer_id": caller, "new_email": email}, {"new_email": email})
 
 
+@cache
 def spoken_day(iso: str) -> str:
     """A day of an ISO date as a caller says it: "September 3"."""
     day = date.fromisoformat(iso)

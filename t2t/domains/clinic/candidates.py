@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 
 from t2t.domain.wish import Candidate
 from t2t.domains.clinic.schema import (
@@ -174,6 +175,7 @@ def proxies(db: ClinicDB, caller: str) -> Iterator[Candidate]:
                     yield Candidate({**arguments}, {**slots, **told})
 
 
+@cache
 def spoken_day(iso: str) -> str:
     """A day of an ISO date as a caller says it: "June 12", with the year if it is not the current one."""
     day = date.fromisoformat(iso)
