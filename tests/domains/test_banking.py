@@ -814,7 +814,7 @@ def test_every_wish_is_reached_and_every_intent_is_proved():
     walks = list(explore(DOMAIN, data, 150, max_steps=8, blocked_share=0.3, seed=0, coverage=Coverage()))
     assert {walk.steps[-1].call.name for walk in walks if not walk.blocked} == {wish.tool for wish in DOMAIN.wishes}
     proved: Counter[Intent] = Counter()
-    for walk in walks:
+    for walk in walks[:80]:
         for intent in Intent:
             rng = random.Random(walk.id)
             try:
