@@ -242,12 +242,12 @@ _REMARKS: Mapping[Split, Mapping[Mood, _Pool]] = {
                 ("Honestly, this should be easier.", "I am a little fed up."),
                 (
                     "This is getting on my nerves.",
-                    "It has cost me enough energy.",
+                    "It has cost me plenty of energy.",
                     "I find all of this quite annoying.",
                 ),
             ),
-            "answer": (("Well, since you ask.", "I thought you had that."), ("I hope that is enough.",)),
-            "change": ((), ("This is confusing enough as it is.", "I hope we get there in the end.")),
+            "answer": (("Well, since you ask.", "I thought you had that."), ("I hope that does it.",)),
+            "change": ((), ("This is confusing, I know.", "I hope we get there in the end.")),
         },
         "worried": {
             "opening": (
@@ -264,7 +264,7 @@ _REMARKS: Mapping[Split, Mapping[Mood, _Pool]] = {
                 ("All is peaceful on my side.", "I am leaning back while I write."),
                 ("It can all be done at leisure.", "A slow pace suits me.", "You will find me relaxed about it."),
             ),
-            "answer": (("A glance is all it takes.", "One look and I have it."), ("As you see, I am at ease.",)),
+            "answer": (("A glance is all I need.", "One look and I have it."), ("As you see, I am at ease.",)),
             "change": ((), ("I have slept on it.", "It can all be done at leisure.")),
         },
         "friendly": {
@@ -310,7 +310,7 @@ _REMARKS: Mapping[Split, Mapping[Mood, _Pool]] = {
         "apologetic": {
             "opening": (
                 ("Pardon the intrusion.", "I hate to impose."),
-                ("You are busy enough as it is, I know.", "I feel bad for asking.", "Forgive me for bothering you."),
+                ("You are busy people, I know.", "I feel bad for asking.", "Forgive me for bothering you."),
             ),
             "answer": (("I ought to have said so.", "Forgive me."), ("I hope I am making this easy for you.",)),
             "change": ((), ("I feel bad for going back and forth.", "Forgive me for the muddle.")),
