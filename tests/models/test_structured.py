@@ -163,3 +163,11 @@ def test_who_stops_listening_leaves_nothing_running():
     assert next(results) == 0
     results.close()
     assert cancelled
+
+
+def test_one_kind_of_work_may_feed_another():
+    async def add(number):
+        await asyncio.sleep(0.0005 * (number % 3))
+        return number + 1
+
+    assert list(in_order(in_order(range(40), add, 3), add, 2)) == list(range(2, 42))
