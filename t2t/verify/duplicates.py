@@ -13,6 +13,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
@@ -74,7 +75,7 @@ def print_of(task: Task, domain_scope: str) -> Print:
         text=_digest(plain.encode()),
         structure=_digest(f"{task.domain}\0{task.intent}\0{_skeleton(task)}\0{_masked(task)}".encode()),
         signature=_signature(shingles),
-        pairs=np.unique(np.array([zlib.crc32(pair.encode()) for pair in shingles], dtype="<u4")).tobytes(),
+        pairs=np.array(sorted({zlib.crc32(pair.encode()) for pair in shingles}), dtype="<u4").tobytes(),
         identifiers=tuple(sorted(_identifiers(task, fields, domain_scope))),
     )
 
@@ -365,12 +366,11 @@ def _identifiers(task: Task, texts: list[str], scope: str) -> set[str]:
                     found.update(address.lower() for address in _EMAIL.findall(item))
                 elif _names_a_matter(name):
                     found.add(f"{scope}:{str(item).lstrip('#')}")
-    for text in texts:
-        if "@" in text:
-            found.update(address.lower() for address in _EMAIL.findall(text))
+    found.update(address.lower() for text in {*texts} if "@" in text for address in _EMAIL.findall(text))
     return found
 
 
+@lru_cache(maxsize=1024)
 def _names_a_matter(argument: str) -> bool:
     """Whether an argument of this name holds the id of a caller or of something of theirs."""
     *nouns, last = argument.lower().split("_")
