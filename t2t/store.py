@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import orjson
 from pydantic import JsonValue, ValidationError
@@ -109,12 +109,48 @@ def read_records(file: Path, record_type: type[R]) -> Iterator[R]:
                 ) from None
 
 
-class Writer:
+class Lines:
+    """Appends lines to a file, durable a second later at most."""
+
+    def __init__(self, file: Path) -> None:
+        """Open `file`, which is made when there is none."""
+        self._handle = file.open("ab")
+        self._synced = time.monotonic()
+        self.count = 0
+        """Lines appended."""
+
+    def append_line(self, line: bytes) -> None:
+        """Add a line; it holds no line end."""
+        self._handle.write(line + b"\n")
+        self.count += 1
+        if time.monotonic() - self._synced >= _SECONDS_BETWEEN_SYNCS:
+            self.sync()
+
+    def sync(self) -> None:
+        """Make everything appended so far durable."""
+        self._handle.flush()
+        os.fsync(self._handle.fileno())
+        self._synced = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """The same."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Make everything durable and close the file."""
+        try:
+            self.sync()
+        finally:
+            self._handle.close()
+
+
+class Writer(Lines):
     """Appends records to a JSONL file, durably and each id once."""
 
     def __init__(self, file: Path) -> None:
         """Open `file`; a torn last line is cut off, the ids that are there are known."""
-        self._file = file
         self.ids: set[str] = set()
         """Ids of the records in the file."""
         if file.exists():
@@ -127,38 +163,16 @@ class Writer:
                     self.ids.add(orjson.loads(line)["id"])
             if whole < file.stat().st_size:
                 os.truncate(file, whole)
-        self._handle = file.open("ab")
-        self._synced = time.monotonic()
+        super().__init__(file)
 
     def append(self, record: Record) -> bool:
         """Add a record; False when its id is there already."""
         record_id: str = getattr(record, "id")  # noqa: B009  every stored record has one
         if record_id in self.ids:
             return False
-        self._handle.write(record.model_dump_json().encode() + b"\n")
+        self.append_line(record.model_dump_json().encode())
         self.ids.add(record_id)
-        if time.monotonic() - self._synced >= _SECONDS_BETWEEN_SYNCS:
-            self.sync()
         return True
-
-    def sync(self) -> None:
-        """Make everything appended so far durable."""
-        self._handle.flush()
-        os.fsync(self._handle.fileno())
-        self._synced = time.monotonic()
-
-    def __enter__(self) -> "Writer":
-        """The writer itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Make everything durable and close the file."""
-        try:
-            self.sync()
-        finally:
-            self._handle.close()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -92,18 +92,21 @@ class Environment:
         self.db.rollback(mark.savepoint)
         del self.past[mark.past :]
 
-    def refusing_constraint(self, call: ToolCall) -> Constraint | None:
-        """The constraint by which the tool would refuse the call now; None when it would not, or by no known one."""
-        constraints = [one for one in self.domain.constraints if call.name in one.tools]
-        if not constraints:
-            return None
+    def refusal(self, call: ToolCall) -> str:
+        """What the tool would say if it refused the call now; empty when the call would go through."""
         mark = self.mark()
         try:
             self.run(call)
         except ToolError as error:
-            return next((one for one in constraints if one.says in str(error)), None)
+            return str(error)
         self.back_to(mark)
-        return None
+        return ""
+
+    def refusing_constraint(self, call: ToolCall) -> Constraint | None:
+        """The constraint by which the tool would refuse the call now; None when it would not, or by no known one."""
+        constraints = [one for one in self.domain.constraints if call.name in one.tools]
+        refusal = self.refusal(call) if constraints else ""
+        return next((one for one in constraints if refusal and one.says in refusal), None)
 
     def state_hash(self) -> str:
         """Hash of the whole database, 32 hex digits."""

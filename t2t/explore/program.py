@@ -317,7 +317,7 @@ class _Walk:
                 tool, arguments = first(RuleContext(environment.db, call, tuple(environment.past), None))
                 if self._reaches(self.domain.tool_by_name[tool], arguments):
                     found.waiting.append(_Wait(final[0].clause if final else "", tool, arguments))
-            elif len(broken) == 1 and goal.writes and not broken[0].avoidable:
+            elif len(broken) == 1 and goal.writes and not broken[0].avoidable and not environment.refusal(call):
                 found.forbidden.append(self._block(call, broken[0].clause, broken[0].reason, ""))
             if len(found.allowed) + len(found.forbidden) >= _TRIES_PER_STEP:
                 break

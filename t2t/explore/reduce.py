@@ -65,7 +65,7 @@ def is_blocked(environment: Environment, trajectory: Trajectory) -> bool:
         return False
     broken = [rule.clause for rule in environment.breaks(blocked.call)]
     if blocked.clause:
-        return broken == [blocked.clause]
+        return broken == [blocked.clause] and not environment.refusal(blocked.call)
     constraint = environment.refusing_constraint(blocked.call)
     return not broken and constraint is not None and constraint.name == blocked.constraint
 

@@ -101,6 +101,10 @@ def compose(scene: Scene, plan: Plan, wording: Split, rng: random.Random, *, per
         raise Unsuitable("nothing feasible beside it")
     if plan.intent is not Intent.GENERAL and not target.writes:
         raise Unsuitable("not a write")
+    if plan.intent is Intent.GENERAL and plan.several == alone:
+        raise Unsuitable("one wish" if alone else "more than one wish")
+    if plan.intent is Intent.GENERAL and alone and plan.reads == target.writes:
+        raise Unsuitable("a write" if plan.reads else "not a write")
     if plan.refused and any(
         scene.outcome(_asked(target, candidate)) is not None
         for candidate in target.options
@@ -189,6 +193,7 @@ class _Draft:
             script.propose(chain[place])
             if moment == "done":
                 self._carry_out(chain[place], target)
+                script.finish()
             place = self._change(moment, chain, place, told_now, started)
         for goal in goals:
             if told[goal.call.id].keys() != revealed(openings[goal.call.id], goal.candidate.slots).keys():

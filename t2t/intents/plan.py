@@ -19,6 +19,10 @@ class Plan(NamedTuple):
 
     intent: Intent
     """What the task is counted as: the last of the adaptations that it joins."""
+    several: bool = False
+    """More than one wish, all granted."""
+    reads: bool = False
+    """The wish is to be told something; nothing is written."""
     withheld: int = 0
     """Questions that the opening leaves to ask."""
     changes: tuple[Moment, ...] = ()
@@ -37,6 +41,9 @@ def plans(name: str, settings: SynthesizeConfig) -> dict[Plan, float]:
     """All plans of an intent, or of joined ones (``ambiguous+infeasible``), with the share of each; shares sum to 1."""
     parts = [Intent(part) for part in name.split("+")]
     last = parts[-1]
+    if last is Intent.GENERAL:
+        # Mostly one write, as the adapted intents have it: else "what" and "also" would give the intent away.
+        return {Plan(last): 0.65, Plan(last, several=True): 0.2, Plan(last, reads=True): 0.15}
     withheld = {0: 1.0}
     if Intent.AMBIGUOUS in parts:
         withheld = dict(enumerate(settings.withheld, start=1))

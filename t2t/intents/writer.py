@@ -132,6 +132,8 @@ _LONGEST_CHANGE = 400
 _TELLING = 5
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_SHORT_WORDS = frozenset(("I", "OK", "ASAP", "FYI", "BTW", "ID", "IDs", "PS", "TV", "SMS", "PIN"))
+"""Capitalised wherever they stand, and nobody's name."""
 _NUMBERED = re.compile(r"_\d+$")
 _PLAIN_CHARACTERS = re.compile(r"[^\W\d_]|[ .,;:!?'()…–—-]")
 _QUOTED = re.compile(r'"(\{\w+\}[.,!?]?)"')
@@ -186,20 +188,26 @@ _ORDINARY = frozenset(("my", "mine", "our", "the"))
 _SENTENCE_ENDS = re.compile(r"(?:^|[.!?:…]\s+|[\"(]\s*)$")
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _STARTERS = frozenset(
-    """a about actually after again all also although always an and another any anyone anything anyway apparently are
-    as at basically because before being bit but by calling can checking clearly could currently dear despite did do
-    does don't either even ever every everyone everything excuse feel finally first following for forgive frankly
-    from fyi get getting give glad go good got great greetings guess had happy has have having hello help here
-    here's hey hi hmm honestly hope hopefully hoping how however i i'd i'll i'm i've if in instead is isn't it it's
-    its just keep kindly last lately later let let's like listen long look looking luckily make many may maybe me
-    might mind more morning most much must my name need never nevertheless next nice no nope normally not nothing
-    now obviously oh okay ok on once one only or other otherwise our out pardon perhaps please pls plus possibly
-    quick quickly quite rather ready really recently right sadly same see seems should simply since so some somebody
-    someone something sometimes soon sorry still such sure take tell thank thanks that that's the their them then
-    there there's these they thing things think thinking this those though thus time to too try trying um under
-    unfortunately unless until up use usually very wait want was we we'd we're we've well were what what's whatever
-    when whenever where whether which while who whoever whose why will wish with without wonder wondering would
-    writing yes yet you you'd you'll you're you've your""".split()
+    """a about account actually address after again all also although always an and another any anyone anything anyway
+    apparently appreciate are as at basically because before being big bit both bought but by calling can card case
+    change changed check checking cheers clearly could currently date dear despite details did difficult do does
+    don't done due e-mail each easy either email enough even ever every everyone everything exact except excuse
+    existing fair feel few finally first flight following for forgive frankly from full future fyi get getting give
+    glad go going gonna good got gotta great greetings guess had half happy has have having hello help here here's
+    hey hi hmm honestly hope hoped hopefully hoping how however i i'd i'll i'm i've if in information instead is
+    isn't issue it it's its just keep kindly knowing last lately later let let's like listen long look looking lost
+    luckily mail main make many may maybe me message might mind money more morning most moving much must my name
+    name's need needed never nevertheless next nice no nope normally not nothing now number obviously oh ok okay old
+    on once one only or order ordered other otherwise our out own pardon part payment perhaps phone picking pickup
+    plan planning plans please pls plus point possible possibly preferably problem question quick quickly quite
+    rather ready really reason received recently regarding request requesting rest right sadly said same see seeing
+    seems seriously should similar simply since single small so some somebody somehow someone something sometimes
+    soon sorry sort speaking still stuff such super sure take tell thank thanks that that's the their them then
+    there there's these they thing things think thinking this those though thought thus thx time to told too tried
+    try trying turns um under unfortunately unless until up use used usually very via wait want wanted was we we'd
+    we're we've well were what what's whatever when whenever where whether which whichever while who whoever whose
+    why will wish wishing with without wonder wondering worried worse would writes writing wrong yes yet you you'd
+    you'll you're you've your""".split()
 )
 """Words that begin sentences and are nobody's name."""
 
@@ -289,7 +297,7 @@ class _Brief:
         return (
             self._wrong_placeholders(text, plain)
             or _not_plain(text, plain)
-            or self._leaked(text, plain)
+            or self._leaked(field, text, plain)
             or self._added(text, plain)
             or _wrong_person(field, text)
             or self._lost_words(field, text, plain)
@@ -345,19 +353,22 @@ class _Brief:
         return "it adds a name" if any(self._is_name(found, words) for found in _WORD.finditer(words)) else ""
 
     def _is_name(self, found: re.Match[str], words: str) -> bool:
-        word = found[0]
-        if word == word.lower() or word in self._names or re.match(r"I(?:'|$)", word):
+        """A capitalised word that the plain texts do not have, unless it begins a sentence as ordinary words do."""
+        word = re.sub(r"'\w+$", "", found[0])
+        if word == word.lower() or word in self._names or word in _SHORT_WORDS:
             return False
-        known = word.lower() in self._words or word.lower() in _STARTERS
+        forms = {found[0].lower(), word.lower()}
+        known = not forms.isdisjoint(self._words) or not forms.isdisjoint(_STARTERS)
         return not (known and _SENTENCE_ENDS.search(words[: found.start()]))
 
-    def _leaked(self, text: str, plain: str) -> str:
+    def _leaked(self, field: str, text: str, plain: str) -> str:
         words = _PLACEHOLDER.sub("{}", text)
         if any(found.lower() not in plain.lower() for found in self._hidden.findall(words)):
             return "it leaks what is not told here"
         if any(found.lower() not in self._everything for found in self._cues.findall(words)):
             return "it leaks the reason of the refusal"
-        if any(found[0].lower() not in plain.lower() for found in _BEHIND.finditer(words)):
+        behind = any(found[0].lower() not in plain.lower() for found in _BEHIND.finditer(words))
+        if behind and field != "unknown_info":
             return "it speaks of what is behind the scenes"
         return ""
 

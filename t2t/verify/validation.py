@@ -4,7 +4,6 @@ Nothing of how a task was written is trusted: what the caller could mean, where 
 wish leads, what must be told and what forbids a wish are all computed again from the database.
 """
 
-import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -439,6 +438,8 @@ def _is_forbidden(evidence: _Evidence, moment: _Moment) -> str:
         constraint = None if clauses else environment.refusing_constraint(call)
         if not clauses and constraint is None:
             return f"{meant.tool} can be granted"
+        if clauses and candidate.arguments == meant.arguments and environment.refusal(call):
+            return f"beside the rule the tool refuses {meant.tool}"
         if candidate.arguments != meant.arguments:
             continue
         if meant.forbidden_by not in (*clauses, constraint.name if constraint else ""):
@@ -670,7 +671,13 @@ def _passes(evidence: _Evidence, final_hash: str) -> bool:
 
 
 def _play(domain: Domain, task: Task, agent: ChatSession) -> Rollout:
-    return asyncio.run(play(task, "control", 0, agent, Environment(domain, task.data), _LIMITS))
+    talk = play(task, "control", 0, agent, Environment(domain, task.data), _LIMITS)
+    # Nobody in it waits for anything, so it needs no event loop, whose start costs more than the talk.
+    try:
+        talk.send(None)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError("a talk between scripts waits for something")
 
 
 def _distinct(evidence: _Evidence, moment: _Moment, told: Mapping[str, str]) -> list[Candidate]:
