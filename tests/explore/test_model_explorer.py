@@ -1,5 +1,6 @@
 """The exploring model: scripted for exactness, behind an endpoint for faults, and real for the loop."""
 
+import asyncio
 import gc
 import json
 import os
@@ -9,10 +10,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from copy import copy
+from dataclasses import is_dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NewType, get_args, get_type_hints
 
 import pytest
 
@@ -41,13 +43,17 @@ DATA = DataSpec(seed=1, size=120, split="train")
 DB: Any = Environment(LIBRARY, DATA).db
 
 
+FOCUS = re.compile(r"with (\w+)\.|that (\w+) tells")
+"""The tool that a brief wants most."""
+
+
 class Desk:
     """What a scripted model of the library can look up: the caller of its walk, as the brief names them."""
 
     def __init__(self, talk: Sequence[Message]) -> None:
         self.talk = talk
         self.email = re.search(r"email: (\S+)", talk[1].content)[1]
-        self.focus = re.search(r"with (\w+)\.|that (\w+) tells", talk[1].content)
+        self.focus = FOCUS.search(talk[1].content)
         self.member = DB.members.where("email", self.email)[0]
 
     def loan(self, *clauses: str) -> str:
@@ -165,14 +171,17 @@ def reasons(*replies: Any, where: Callable[[Desk], Any] = always, **changes: Any
 
 
 def test_a_walk_that_makes_a_change_is_kept_and_reduced():
-    extra = script(find, reservations, loans, loans, renew(), reservations, where=lambda desk: desk.loan())
+    def find_again(desk: Desk) -> str:
+        return call("find_member", email=desk.email.upper())
+
+    extra = script(find, reservations, loans, loans, renew(), reservations, find_again, where=lambda desk: desk.loan())
     found, funnel = walk(extra, 4)
     assert len(found) == 4 and [t.id for t in found] == [f"library-train-{n:06d}" for n in range(4)]
     for trajectory in found:
-        assert names(trajectory)[:3] == ["find_member", "list_loans", "renew_loan"]
+        assert names(trajectory) == ["find_member", "list_loans", "renew_loan"]
         assert "policy_rule" not in trajectory.steps[2].call.arguments
         assert replays(LIBRARY, trajectory) and trajectory.blocked is None
-    assert funnel.steps == {"valid": 24}
+    assert funnel.steps == {"valid": 28}
 
 
 def test_the_walks_depend_on_the_seed_and_the_replies_and_not_on_how_many_go_on_at_once():
@@ -232,16 +241,39 @@ def test_every_walk_has_its_caller_its_tools_its_budget_and_its_mission():
 @pytest.mark.parametrize("name", list_domains())
 def test_in_every_domain_what_a_tool_needs_is_among_the_tools_of_its_walk(name: str):
     domain = load_domain(name)
-    seen: list[set[str]] = []
+    walks: list[set[str]] = []
+    focuses: list[str] = []
 
     class Watching(ScriptedChat):
         def open(self, tools: str, seed: int = 0):
-            seen.append({tool["function"]["name"] for tool in json.loads(tools)})
+            walks.append({tool["function"]["name"] for tool in json.loads(tools)})
             return super().open(tools, seed)
 
-    walk(Watching(lambda talk: "DONE"), 10, domain=domain, num_tools=12, max_tries=2)
-    ways = {identity.tool for identity in domain.callers.identities}
-    assert all(len(tools) == min(12, len(domain.tool_by_name)) and tools & ways for tools in seen)
+    def look(talk: Sequence[Message]) -> str:
+        focuses.append(next(filter(None, FOCUS.search(talk[1].content).groups())))
+        return "DONE"
+
+    walk(Watching(look), 10, domain=domain, num_tools=10, max_tries=4, concurrency=1)
+    environment = Environment(domain, DATA)
+    ids = domain.callers.ids(environment.db)
+    brought = kinds_in(type(domain.callers.knows(environment.db, ids[0], random.Random(0))))
+    gives = {tool.name: kinds_in(get_type_hints(tool.function)["return"]) for tool in domain.tool_by_name.values()}
+    for offered, focus in zip(walks, focuses, strict=True):
+        assert len(offered) == min(10, len(domain.tool_by_name)) and focus in offered
+        assert offered & {identity.tool for identity in domain.callers.identities}
+        for parameter in domain.tool_by_name[focus].parameters:
+            givers = {tool for tool, kinds in gives.items() if parameter.kind in kinds and tool != focus}
+            reads = {tool for tool in givers if not domain.tool_by_name[tool].writes}
+            if parameter.required and parameter.kind not in brought and reads:
+                assert offered & reads, (focus, parameter.name)
+
+
+def kinds_in(annotation: Any) -> set[str]:
+    """Names of all `NewType`s inside an annotation."""
+    if isinstance(annotation, NewType):
+        return {annotation.__name__}
+    inner = get_type_hints(annotation).values() if is_dataclass(annotation) else get_args(annotation)
+    return set().union(*map(kinds_in, inner))
 
 
 @pytest.mark.parametrize(
@@ -384,7 +416,7 @@ def test_a_model_that_dawdles_is_told_once_that_one_call_is_left():
         if told:
             last.append(told[0])
             assert len(told) == 1
-            return renew()(Desk(talk))
+            return call("find_book") if talk[-1].content == told[0] else renew()(Desk(talk))
         return script(find, *[loans] * 99, where=lambda desk: desk.loan())(talk)
 
     found, _ = walk(dawdling, 4, max_steps=8, max_tries=40)
@@ -442,6 +474,38 @@ def test_what_is_forbidden_and_no_wish_of_the_caller_is_not_kept():
 )
 def test_a_search_for_what_is_forbidden_that_finds_something_else_is_not_kept(ending, replies, where):
     assert reasons(*replies, where=where, blocked_share=1.0) == {ending}
+
+
+def test_an_order_of_steps_makes_nothing_forbidden():
+    rules = tuple(replace(rule, avoidable=True) if rule.clause == "2.1" else rule for rule in LIBRARY.rules)
+    said = script(find, loans, renew("2.1"), where=lambda desk: desk.loan("2.1"))
+    _, funnel = walk(said, 1, domain=replace(LIBRARY, rules=rules), blocked_share=1.0, max_tries=40)
+    assert set(funnel.walks) == {"no goal", "breaks clause 2.1"}
+
+
+def test_when_the_service_fails_for_one_walk_the_others_ask_no_more():
+    class Failing:
+        def __init__(self) -> None:
+            self.walks: list[int] = []
+
+        def open(self, tools: str, seed: int = 0) -> "Failing":
+            self.walks.append(0)
+            session = copy(self)
+            session.number = len(self.walks) - 1
+            return session
+
+        async def reply(self, messages: Sequence[Message]) -> Reply:
+            self.walks[self.number] += 1
+            await asyncio.sleep(0.02)
+            if self.number == 1:
+                raise InfraError("gone")
+            text = find(Desk(messages)) if messages[0].role == "system" else call("search_books", text="none such")
+            return Reply(parse_reply(text)[0], Turn())
+
+    model = Failing()
+    with pytest.raises(InfraError, match="gone"):
+        walk(model, 4, concurrency=4)
+    assert model.walks[1] == 1 and all(1 <= asked <= 2 for asked in model.walks)
 
 
 def test_too_few_walks_stop_with_the_setting_to_raise():
@@ -603,16 +667,18 @@ class Wanderer:
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
+        self.used: set[str] = set()
 
     def open(self, tools: str, seed: int = 0) -> "Wandering":
-        return Wandering(self.domain, [tool["function"]["name"] for tool in json.loads(tools)], random.Random(seed))
+        names = [tool["function"]["name"] for tool in json.loads(tools)]
+        return Wandering(self.domain, names, random.Random(seed), self.used)
 
 
 class Wandering:
     """One walk of a `Wanderer`, which does each call on an environment of its own as well."""
 
-    def __init__(self, domain: Domain, names: list[str], rng: random.Random) -> None:
-        self.domain, self.names, self.rng = domain, names, rng
+    def __init__(self, domain: Domain, names: list[str], rng: random.Random, used: set[str]) -> None:
+        self.domain, self.names, self.rng, self.used = domain, names, rng, used
         self.clauses = re.findall(r"^(\d+\.\d+)", domain.policy, re.MULTILINE)
         self.environment = Environment(domain, DATA)
         self.pool: dict[str, list[Any]] = {}
@@ -637,6 +703,7 @@ class Wandering:
             return self.says(way.tool, {name: facts[fact] for name, fact in way.parameters.items()})
         if messages[-1].result and not messages[-1].result.is_error:
             call = self.calls[-1]
+            self.used.add(call.name)
             self.add(self.domain.tool_by_name[call.name].harvest(self.environment.run(call).value))
         if self.rng.random() < 0.1:
             return self.says("no_such_tool", {})
@@ -692,8 +759,10 @@ def flat(value: Any) -> list[str]:
 def test_whatever_a_model_does_in_any_domain_what_is_kept_is_proved_and_the_rest_is_counted(name, blocked_share):
     domain = load_domain(name)
     limits = {"blocked_share": blocked_share, "max_tries": 60, "max_steps": 16, "num_tools": 14, "concurrency": 8}
-    found, funnel = walk(Wanderer(domain), 4, domain=domain, **limits)
+    wanderer = Wanderer(domain)
+    found, funnel = walk(wanderer, 4, domain=domain, **limits)
     assert found, funnel
+    assert not domain.user_tools or wanderer.used & {tool.name for tool in domain.user_tools}
     assert funnel.steps["valid"] and funnel.steps["unknown tool"] and funnel.steps["repaired"]
     for trajectory in found:
         assert replays(domain, trajectory) and (trajectory.blocked is not None) == (blocked_share == 1.0)
