@@ -194,7 +194,7 @@ _STARTERS = frozenset(
     don't done due e-mail each easy either email enough even ever every everyone everything exact except excuse
     existing fair feel few finally first flight following for forgive frankly from full future fyi get getting give
     glad go going gonna good got gotta great greetings guess had half happy has have having hello help here here's
-    hey hi hmm honestly hope hoped hopefully hoping how however i i'd i'll i'm i've if in information instead is
+    hey hi hmm hiya honestly hope hoped hopefully hoping how however i i'd i'll i'm i've if in information instead is
     isn't issue it it's its just keep kindly knowing last lately later let let's like listen long look looking lost
     luckily mail main make many may maybe me message might mind money more morning most moving much must my name
     name's need needed never nevertheless next nice no nope normally not nothing now number obviously oh ok okay old
