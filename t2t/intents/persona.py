@@ -108,18 +108,24 @@ _FIRST = 0xE000
 _HIDDEN = re.compile(f"[{chr(_FIRST)}-\uf8ff]")
 
 
+_TOKEN = rf"[^\s,;:!?\"{_HIDDEN.pattern[1:-1]}]"
+# What has a digit or an @ is a value even when nobody says so.
+_SURELY_VALUES = re.compile(rf"\{{\w*\}}|{_TOKEN}*[\d@]{_TOKEN}*(?<!\.)")
+
+
 def _hide(text: str, keep: Iterable[str]) -> tuple[str, list[str]]:
     values: list[str] = []
 
-    def hide(found: re.Match[str]) -> str:
-        values.append(found[0])
+    def hide(value: str) -> str:
+        values.append(value)
         return chr(_FIRST + len(values) - 1)
 
-    kept = sorted({value for value in keep if value}, key=lambda value: (-len(value), value))
-    # What has a digit or an @ is a value even when nobody says so, and a private character stands for itself.
-    parts = [re.escape(value) for value in kept]
-    parts += [_HIDDEN.pattern, r"\{\w*\}", r"[^\s,;:!?\"]*[\d@][^\s,;:!?\"]*[^\s,;:!?\".]", r"\d"]
-    return re.sub("|".join(parts), hide, text), values
+    # A private character stands for itself.
+    text = _HIDDEN.sub(lambda found: hide(found[0]), text)
+    for value in sorted({value for value in keep if value}, key=lambda value: (-len(value), value)):
+        if value in text:
+            text = text.replace(value, hide(value))
+    return _SURELY_VALUES.sub(lambda found: hide(found[0]), text), values
 
 
 _GREETING = re.compile(r"(?:hi|hello|hey|good|greetings)\b", re.IGNORECASE)

@@ -47,7 +47,7 @@ VALUES = st.one_of(
             "A1B",
         )
     ),
-    st.text("abIi'tsmnod T.@#1", min_size=1, max_size=12).map(str.strip).filter(bool),
+    st.text("abIi'tsmnod T.@#1\ue001", min_size=1, max_size=12).map(str.strip).filter(bool),
 )
 
 
@@ -184,6 +184,15 @@ def test_a_register_changes_forms_and_nothing_else(register, text, said):
         for seed in range(40)
     }
     assert said in forms
+
+
+def test_values_that_share_letters_or_look_like_the_inside_of_this_program_come_through():
+    values = ["1A2", "A", "#\ue001", "I am"]
+    text = "I would like 1A2, A, #\ue001 and 1A2B: I am is the note for jo#\ue0013x@A."
+    for seed in range(60):
+        rng = random.Random(seed)
+        said = dress(text, Persona("calm", "casual", "chatty"), "train", rng, "answer", values)
+        assert "like 1A2, A, #\ue001 and 1A2B: I am is the note for jo#\ue0013x@A" in said
 
 
 def test_equal_seeds_say_the_same_and_others_something_else():
