@@ -33,7 +33,7 @@ def open_model(config: RunConfig, use: ModelUseConfig, setting: str, log_file: P
 
     Args:
         config: the whole run: the checkpoint and the engine.
-        use: endpoint and sampling.
+        use: endpoint and sampling; ``api.args`` reach a model that is served here over `Served.api` alone.
         setting: where `use` stands, such as ``explore.model``, for messages.
         log_file: takes what a server says that is started here.
 

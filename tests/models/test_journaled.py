@@ -113,3 +113,32 @@ def test_a_reply_that_failed_can_be_asked_for_again(tmp_path: Path):
             return [first, await session.reply([Message(role="user", content="turn 1")])]
 
         assert asyncio.run(run()) == talk(CountingModel(), 2, "[]", 5)
+
+
+def test_equal_talks_that_a_model_answers_differently_at_once_are_kept_apart(tmp_path: Path):
+    class Moody(CountingModel):
+        def open(self, tools: str, seed: int = 0) -> "MoodySession":
+            return MoodySession(self, tools, seed)
+
+    class MoodySession(CountingSession):
+        async def reply(self, messages: Sequence[Message]) -> Reply:
+            await asyncio.sleep(0)
+            self.tools = f"mood {self.model.num_replies}"
+            return await super().reply(messages)
+
+    async def two(model) -> list[Reply]:
+        """Two equal talks, turn by turn beside each other."""
+        sessions = [model.open("[]", 1), model.open("[]", 1)]
+        return [
+            reply
+            for turn in range(2)
+            for reply in await asyncio.gather(
+                *(session.reply([Message(role="user", content=f"turn {turn}")]) for session in sessions)
+            )
+        ]
+
+    with Journal(tmp_path / "replies.jsonl") as journal:
+        first, other, after_first, after_other = asyncio.run(two(JournaledChat(Moody(), journal, "m")))
+        assert first != other and after_first != after_other and len(journal) == 3
+        again = asyncio.run(two(JournaledChat(CountingModel(breaks_after=0), journal, "m")))
+    assert again == [first, first, after_first, after_first]
