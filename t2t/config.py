@@ -182,9 +182,6 @@ class ExploreConfig(Section):
         return self
 
 
-_SHARES = {"message": 0.25, "proposal": 0.5, "done": 0.25}
-
-
 class SynthesizeConfig(Section):
     """Writing tasks. Shares are aimed at: a domain that cannot give one gives the others."""
 
@@ -200,7 +197,7 @@ class SynthesizeConfig(Section):
     """Shares of the ambiguous tasks whose opening leaves one thing open, two, and so on."""
     changes: tuple[float, ...] = (0.8, 0.2)
     """Shares of the changing tasks with one change of mind, two, and so on."""
-    change_when: dict[Literal["message", "proposal", "done"], float] = _SHARES
+    change_when: dict[Literal["message", "proposal", "done"], float] = {"message": 0.25, "proposal": 0.5, "done": 0.25}
     """When the mind changes: before a proposal, in place of the yes, or once the first wish is carried out."""
     feasible_part: float = Field(default=0.3, ge=0, le=1)
     """Share of the infeasible tasks that hold something feasible as well."""
@@ -212,7 +209,7 @@ class SynthesizeConfig(Section):
     """Share of the callers with a mood, register and length of their own."""
     words: Literal["templates", "model"] = "templates"
     """Who writes the texts; a model's are read back and compared with what they must and must not say."""
-    writer: ModelUseConfig = ModelUseConfig()
+    writer: ModelUseConfig = ModelUseConfig(api=ApiConfig(max_tokens=800))
     """The model that writes texts."""
     judge: Literal["none", "model"] = "none"
     """Whether a model grades the language of each task; it rejects nothing."""

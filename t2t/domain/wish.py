@@ -9,6 +9,7 @@ it is clear when one candidate fits what is revealed, ambiguous when several do.
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from t2t.records import Arguments, Split
@@ -123,6 +124,7 @@ class Callers:
     """Openings before the wish, naming facts: "Hi, this is {name}."."""
 
 
+@lru_cache(maxsize=16_384)
 def named_slots(template: str) -> frozenset[str]:
     """Slots that a template names."""
     return frozenset(name for _, name, _, _ in string.Formatter().parse(template) if name)
@@ -130,4 +132,8 @@ def named_slots(template: str) -> frozenset[str]:
 
 def fits(candidate: Candidate, told: Mapping[str, str]) -> bool:
     """True when a candidate agrees with everything told of it."""
-    return all(candidate.slots.get(name) == value for name, value in told.items())
+    slots = candidate.slots
+    for name, value in told.items():  # noqa: SIM110  a loop takes half the time of all(), and this runs most of all
+        if slots.get(name) != value:
+            return False
+    return True

@@ -46,13 +46,14 @@ class IdleAgent:
 
 
 class RefusingAgent:
-    """Refuses whatever it is asked, and names every reason there is."""
+    """Refuses whatever it is asked, names every reason there is, and ends the talk."""
 
     def __init__(self, domain: Domain) -> None:
         """Take the reasons of `domain`."""
         reasons = [*(rule.reason for rule in domain.rules), *(one.reason for one in domain.constraints)]
-        self._text = f"I am sorry, I can't do that: {'; '.join(dict.fromkeys(reasons))}."
+        self._texts = [f"I am sorry, I can't do that: {'; '.join(dict.fromkeys(reasons))}."]
 
     async def reply(self, messages: Sequence[Message]) -> Reply:
-        """The refusal."""
-        return Reply(Message(role="assistant", content=self._text), Turn())
+        """The refusal, then a goodbye."""
+        text = self._texts.pop() if self._texts else "I am sorry, I can't do that. Goodbye."
+        return Reply(Message(role="assistant", content=text), Turn())

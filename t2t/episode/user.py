@@ -7,6 +7,7 @@ situation. It takes the first statement that is no question and announces nothin
 import random
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -178,9 +179,16 @@ class ScriptedSimulator:
         return self._user.tell_results(actions, results)
 
 
+@lru_cache(maxsize=4096)
+def _pattern(phrase: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{re.escape(phrase)}\b")
+
+
 def _asked_places(said: str, phrase: str) -> Iterator[int]:
     """Where `said` asks with `phrase`: as a command or a request, not in a denial, an offer or a condition."""
-    for found in re.finditer(rf"\b{re.escape(phrase)}\b", said):
+    if phrase not in said:
+        return
+    for found in _pattern(phrase).finditer(said):
         lead = _CLAUSE_END.split(said[: found.start()])[-1].strip()
         if not lead or (_ASKS.search(lead) and not _ASKS_NOT.search(lead)):
             yield found.start()

@@ -9,10 +9,9 @@ import asyncio
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field, is_dataclass
-from functools import cache
-from typing import Any, NamedTuple, NewType, get_args, get_origin, get_type_hints
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import JsonValue
@@ -402,7 +401,9 @@ class _Walk:
         if any(identity.tool == tool.name for identity in self._domain.callers.identities):
             return
         known = set(self._facts.values())
-        shown_by_tools = frozenset[str]().union(*map(_kinds_given, self._domain.tool_by_name.values()))
+        shown_by_tools = frozenset[str]().union(
+            *[tool.kinds_given for tool in self._domain.tool_by_name.values() if not tool.writes]
+        )
         for parameter in tool.parameters:
             value = call.arguments.get(parameter.name)
             if parameter.kind not in shown_by_tools:
@@ -523,31 +524,16 @@ def _offer(domain: Domain, brought: frozenset[str], focus: str, count: int, rng:
         while wanted and len(chosen) < count:
             tool = everything[wanted.pop()]
             chosen[tool.name] = tool
-            there = brought.union(*[_kinds_given(other) for other in chosen.values() if other is not tool])
+            there = brought.union(
+                *[other.kinds_given for other in chosen.values() if other is not tool and not other.writes]
+            )
             needed = [p.kind for p in tool.parameters if p.required and p.kind and p.kind not in there]
             for kind in needed:
-                givers = [other for other in everything.values() if kind in _kinds_given(other) and other is not tool]
+                givers = [
+                    other
+                    for other in everything.values()
+                    if kind in other.kinds_given and other is not tool and not other.writes
+                ]
                 if givers:
                     wanted.append(rng.choice(givers).name)
     return {name: tool for name, tool in everything.items() if name in chosen}
-
-
-def _kinds_given(tool: Tool) -> frozenset[str]:
-    """Kinds of the values in the result of a read, as its annotation has them; none where there is no annotation."""
-    return frozenset() if tool.writes else _kinds_returned(tool.function)
-
-
-@cache
-def _kinds_returned(function: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(_kinds_in(get_type_hints(function).get("return")))
-
-
-def _kinds_in(annotation: Any) -> Iterator[str]:
-    if isinstance(annotation, NewType):
-        yield annotation.__name__
-    elif is_dataclass(annotation):
-        for hint in get_type_hints(annotation).values():
-            yield from _kinds_in(hint)
-    elif get_origin(annotation) is not None:
-        for inner in get_args(annotation):
-            yield from _kinds_in(inner)

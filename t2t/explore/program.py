@@ -7,7 +7,7 @@ a blocked walk, the wish and clause (or constraint) seen least. What it did for 
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from t2t.domain.domain import Domain
 from t2t.domain.environment import Environment
 from t2t.domain.rule import RuleContext
 from t2t.domain.tool import KindedValue, Tool, harvest
+from t2t.domain.wish import Candidate
 from t2t.errors import ConfigError, ToolError
 from t2t.explore.reduce import reduce, replays
 from t2t.records import Arguments, Blocked, DataSpec, Step, ToolCall, Trajectory
@@ -27,6 +28,9 @@ BLOCK = 50
 
 _TRIES_PER_STEP = 12
 _TRIES_OF_GOAL = 4
+_READ_SHARE = 0.15
+_DETOUR = 8.0
+_AIMED = 0.8
 _WALKS_PER_TRAJECTORY = 60
 
 
@@ -184,11 +188,15 @@ class _Walk:
         self.max_steps, self.blocked = max_steps, blocked
         self.goals_left = rng.choices(range(1, len(goals) + 1), goals)[0]
         self.environment = Environment(domain, data)
+        self.start = Environment(domain, data)
         self.caller = rng.choice(domain.callers.ids(self.environment.db))
         knowledge = domain.callers.knows(self.environment.db, self.caller, rng)
         self.brought = frozenset(harvest(knowledge, type(knowledge)))
         self.pool = _Pool()
         self.pool.add(iter(sorted(self.brought, key=str)))
+        self.reads = [tool for tool in domain.tool_by_name.values() if not tool.writes]
+        self.options: list[Candidate] = []
+        """What the caller could mean by the goal, at the last look."""
         self.steps: list[Step] = []
         self.done: set[tuple[str, str]] = set()
 
@@ -207,8 +215,11 @@ class _Walk:
                 self.coverage.goals[goal.name] += 1
                 return self._finish(None)
             reach = self._in_reach(goal, self.blocked and last)
-            if self.blocked and last and reach.forbidden:
-                block = min(reach.forbidden, key=self._times_blocked)
+            wait = min(reach.waiting, key=lambda found: self.coverage.clauses[(goal.name, found.clause)], default=None)
+            block = min(reach.forbidden, key=self._times_blocked, default=None)
+            if block and wait and self.coverage.clauses[(goal.name, wait.clause)] < self._times_blocked(block):
+                block = None
+            if self.blocked and last and block:
                 self.coverage.clauses[(block.call.name, block.clause or block.constraint)] += 1
                 return self._finish(block)
             if not (self.blocked and last) and self._reach_goal(goal, reach.allowed):
@@ -217,11 +228,10 @@ class _Walk:
                     return self._finish(None)
                 self.goals_left -= 1
                 goal = self._choose_goal(goal.name)
-            elif reach.waiting:
-                wait = min(reach.waiting, key=lambda found: self.coverage.clauses[(goal.name, found.clause)])
+            elif wait:
                 if not self._take(self.domain.tool_by_name[wait.tool], wait.arguments):
                     break
-            elif not self._take_some_read():
+            elif not self._take_some_read(goal):
                 break
         self.coverage.dropped["goal out of reach"] += 1
         return None
@@ -299,6 +309,7 @@ class _Walk:
         environment = self.environment
         options = list(self.domain.wish_by_tool[goal.name].candidates(environment.db, self.caller))
         self.rng.shuffle(options)
+        self.options = options
         found = _Reach([], [], [])
         for candidate in options:
             if not self._reaches(goal, candidate.arguments):
@@ -309,6 +320,8 @@ class _Walk:
             first = next((rule.first for rule in broken if rule.first), None)
             if not broken:
                 constraint = environment.refusing_constraint(call) if blocked and goal.writes else None
+                if constraint is not None and self.start.refusing_constraint(call) is not constraint:
+                    continue  # the walk itself made it impossible: nobody asks for the same twice
                 if constraint is not None:
                     found.forbidden.append(self._block(call, "", constraint.reason, constraint.name))
                 else:
@@ -355,16 +368,34 @@ class _Walk:
             weights = [sources[name] / (1 + seen[name]) for name in names]
         else:
             weights = [1 / (1 + coverage.goals[name]) / (1 + coverage.pairs[(before, name)]) ** 0.5 for name in names]
-        return domain.tool_by_name[self.rng.choices(names, weights)[0]]
+            # A walk that ends in a write makes tasks of every intent, one that ends in a read general ones alone.
+            writes = [domain.tool_by_name[name].writes for name in names]
+            weights = [weight if write else weight * _READ_SHARE for weight, write in zip(weights, writes, strict=True)]
+        while True:
+            name = self.rng.choices(names, weights)[0]
+            options = domain.wish_by_tool[name].candidates(self.environment.db, self.caller)
+            if len(names) == 1 or any(True for _ in options):
+                return domain.tool_by_name[name]
+            # This caller has nothing that it could mean.
+            weights.pop(names.index(name))
+            names.remove(name)
 
-    def _take_some_read(self) -> bool:
-        reads = [tool for tool in self.domain.tool_by_name.values() if not tool.writes]
+    def _take_some_read(self, goal: Tool) -> bool:
+        """Look something up: rather what shows a value that one meaning of the goal still needs, about that meaning."""
+        aim = self.rng.choice(self.options).arguments if self.options else {}
+        wanted = {kind for kind, value in goal.kinded(aim) if value not in self.pool.known.get(kind, ())}
+        values = {value for _, value in goal.kinded(aim)}
         before = self.steps[-1].call.name
         # A weighted shuffle: tools that followed the last one seldom come first more often.
-        reads.sort(key=lambda tool: self.rng.random() * (1 + self.coverage.pairs[(before, tool.name)]) ** 0.5)
-        for tool in reads:
+        order = {
+            tool.name: self.rng.random()
+            * (1 + self.coverage.pairs[(before, tool.name)]) ** 0.5
+            * (_DETOUR if wanted.isdisjoint(tool.kinds_given) else 1)
+            for tool in self.reads
+        }
+        for tool in sorted(self.reads, key=lambda tool: order[tool.name]):
             for _ in range(3):
-                arguments = self._sample_arguments(tool)
+                arguments = self._sample_arguments(tool, values)
                 if arguments is None or (tool.name, _key(arguments)) in self.done:
                     continue
                 call = _call(self.domain, "probe", tool.name, arguments)
@@ -372,7 +403,8 @@ class _Walk:
                     return True
         return False
 
-    def _sample_arguments(self, tool: Tool) -> Arguments | None:
+    def _sample_arguments(self, tool: Tool, wanted: Set[str | int]) -> Arguments | None:
+        """Arguments of what the walk knows, rather `wanted` ones; None when it lacks one."""
         arguments: dict[str, JsonValue] = {}
         for parameter in tool.parameters:
             if not parameter.required and self.rng.random() < 0.5:
@@ -385,7 +417,8 @@ class _Walk:
                 if parameter.required:
                     return None
                 continue
-            picked = self.rng.choice(values)
+            near = [value for value in values if value in wanted]
+            picked = self.rng.choice(near if near and self.rng.random() < _AIMED else values)
             arguments[parameter.name] = [picked] if parameter.is_list else picked
         return arguments
 

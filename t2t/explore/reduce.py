@@ -167,12 +167,4 @@ def _about(domain: Domain, steps: Sequence[Step], indexes: Sequence[int], needed
 
 
 def _needs(domain: Domain, call: ToolCall) -> set[KindedValue]:
-    needed: set[KindedValue] = set()
-    for parameter in domain.tool_by_name[call.name].parameters:
-        value = call.arguments.get(parameter.name)
-        if parameter.kind is None or value is None:
-            continue
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, str | int):
-                needed.add((parameter.kind, item))
-    return needed
+    return set(domain.tool_by_name[call.name].kinded(call.arguments))

@@ -48,7 +48,7 @@ from t2t.verify.verifier import tells
 
 Cue = Literal["message", "proposal", "done", "refusal"]
 
-_MEANINGS_TRIED = 12
+_MEANINGS_TRIED = 8
 _GUESSES_TRIED = 6
 _SAID_WHEN = {
     "message": "As soon as the agent has said something, say beside your answer",
@@ -56,6 +56,7 @@ _SAID_WHEN = {
     "done": "Once the agent says that it is done, say",
     "refusal": "If the agent refuses, say",
 }
+_TAKES_BACK = ("Please take that back. ", "No, undo that, please. ", "That was a mistake, please reverse it. ")
 _ACCEPTS = ("I see. ", "All right. ", "Okay. ", "That is a pity. ")
 
 
@@ -106,7 +107,7 @@ def compose(scene: Scene, plan: Plan, wording: Split, rng: random.Random, *, per
     if plan.intent is Intent.GENERAL and alone and plan.reads == target.writes:
         raise Unsuitable("a write" if plan.reads else "not a write")
     if plan.refused and any(
-        scene.outcome(_asked(target, candidate)) is not None
+        scene.outcome(target.asking(candidate)) is not None
         for candidate in target.options
         if fits(candidate, target.candidate.slots)
     ):
@@ -116,8 +117,8 @@ def compose(scene: Scene, plan: Plan, wording: Split, rng: random.Random, *, per
     persona = draw(rng, wording) if rng.random() < personas else NEUTRAL
     if not plan.changes and not plan.alternative:
         return _Draft(scene, plan, wording, rng, persona).write((), None)
-    others = [candidate for candidate in target.options if key(candidate) != key(target.candidate)]
-    reason = Unsuitable("the wish has no other meaning")
+    others = scene.elsewhere
+    reason = Unsuitable("no other meaning leads elsewhere")
     for _ in range(min(_MEANINGS_TRIED, len(others) ** 2)):
         earlier = tuple(rng.choice(others) for _ in plan.changes)
         alternative = rng.choice(others) if plan.alternative else None
@@ -267,20 +268,17 @@ class _Draft:
         return make_task(scene, self.plan.intent, self.wording, scenario, expectation, traits)
 
     def _check_earlier(self, chain: Sequence[Goal]) -> None:
-        """Each earlier wish could be granted, leads elsewhere, and the next one is another."""
+        """Each wish is followed by another."""
         for goal, following in pairwise(chain):
             if key(goal.candidate) == key(following.candidate):
                 raise Unsuitable("the mind changes to the same")
-            outcome = self.scene.outcome(goal.call)
-            if outcome is None or outcome == self.scene.final_hash:
-                raise Unsuitable("the first wish leads nowhere else")
 
     def _check_guesses(self, goal: Goal, told: Mapping[str, str]) -> None:
         """Another meaning of the opening is allowed, and none leads to the final state."""
         others = [one for one in goal.options if fits(one, told) and key(one) != key(self.scene.target.candidate)]
         allowed = 0
         for candidate in self.rng.sample(others, min(_GUESSES_TRIED, len(others))):
-            outcome = self.scene.outcome(_asked(goal, candidate))
+            outcome = self.scene.outcome(goal.asking(candidate))
             if outcome == self.scene.final_hash:
                 raise Unsuitable("another meaning leads to the same")
             allowed += outcome is not None and outcome != self.scene.initial_hash
@@ -319,7 +317,10 @@ class _Draft:
         """The caller now wants the next wish; returns its place."""
         before, after = chain[place], chain[place + 1]
         template = self._change_template(after, before.candidate, told)
-        self._say_change(moment, template, after, told, started)
+        undone = moment == "done" and self.carried_out is not None and self.carried_out.undo
+        # Without the words another call might change what was done into what is wanted, and lead elsewhere.
+        lead = self.rng.choice(_TAKES_BACK) if undone else ""
+        self._say_change(moment, template, after, told, started, lead)
         for look in self.looks:
             self._look(look, after, told)
         return place + 1
@@ -441,10 +442,6 @@ class _Draft:
         if persona != NEUTRAL:
             traits |= {"mood": persona.mood, "register": persona.register, "length": persona.length}
         return traits
-
-
-def _asked(goal: Goal, candidate: Candidate) -> ToolCall:
-    return goal.call.model_copy(update={"arguments": candidate.arguments})
 
 
 def just_allows(environment: Environment, goal: Goal, rng: random.Random) -> str:

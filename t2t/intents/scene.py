@@ -3,6 +3,7 @@
 import random
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ from t2t.domain.environment import Environment, Executed
 from t2t.domain.wish import Candidate, Wish, fits, named_slots
 from t2t.errors import ToolError
 from t2t.records import Arguments, Split, ToolCall, Trajectory
+
+_OTHERS_TRIED = 24
 
 
 class Unsuitable(Exception):
@@ -36,6 +39,10 @@ class Goal(NamedTuple):
     """Clause, or name of the constraint, that forbids it; empty where it may be granted."""
     reason: str = ""
     """Why it is forbidden, as an agent says it."""
+
+    def asking(self, candidate: Candidate) -> ToolCall:
+        """The goal's call with another meaning."""
+        return self.call.model_copy(update={"arguments": candidate.arguments})
 
     def meaning(self, candidate: Candidate, call_id: str) -> "Goal":
         """The same wish with another meaning, allowed so far as is known, and nothing to tell of it."""
@@ -145,6 +152,13 @@ class Scene:
         """State hash after `calls` in place of the target's; None when one of them is forbidden."""
         with self.trying(calls) as done:
             return None if done is None else self.environment.state_hash()
+
+    @cached_property
+    def elsewhere(self) -> tuple[Candidate, ...]:
+        """Other meanings of the target that are allowed and lead to another state; of many a sample."""
+        others = [one for one in self.target.options if key(one) != key(self.target.candidate)]
+        sample = self._rng.sample(others, min(_OTHERS_TRIED, len(others)))
+        return tuple(one for one in sample if self.outcome(self.target.asking(one)) not in (None, self.final_hash))
 
     def served(self, call_id: str) -> Goal:
         """The goal that a read serves: the next one in the walk."""

@@ -159,7 +159,7 @@ def controls_table(facts: CardFacts) -> Table:
     )
     header, *rows = _controls_rows(facts)
     for number, name in enumerate(header):
-        table.add_column(escape(name), justify="right" if number else "left")
+        table.add_column(escape(name.replace("_", " ")), justify="right" if number else "left")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     return table

@@ -41,6 +41,8 @@ _WALKS_PER_BLOCK = 25
 _BLOCKS_AT_ONCE = 8
 """Blocks that start from the same counts: not the number of workers, so that this changes nothing but speed."""
 _PLANS_TRIED = 4
+_PLENTY = 1.5
+_SLACK, _SLACK_TASKS = 1.5, 2
 
 Cell = tuple[str, Split]
 """An intent, or joined ones, in a wording."""
@@ -57,6 +59,8 @@ class _Block(NamedTuple):
     """Plans tried so far."""
     kept: "Counter[tuple[Cell, Plan]]"
     """Plans that gave a proved task."""
+    strict: bool
+    """Write nothing by a plan that has far more than its share."""
 
 
 class _Candidate(NamedTuple):
@@ -171,14 +175,15 @@ class _Sink:
         self._tasks = _fresh(folder / "tasks.jsonl", stack)
         self._validations = _fresh(folder / "validation.jsonl", stack)
 
-    def admit(self, imprint: Print, split: Split) -> str:
-        """Why a proved task is not kept; empty when it is, and then no other may repeat it."""
+    def admit(self, imprint: Print, split: Split, *, repeated: bool = False) -> str:
+        """Why a proved task is not kept; empty when it is, and then no other may repeat it, unless `repeated`."""
         if split == "train" and (reason := self.contamination.find(imprint)):
             kind = "an identifier of an evaluation task" if reason.startswith("identifier") else reason
             return f"contamination: {kind}"
-        if reason := self.duplicates.find(imprint):
-            return f"duplicate: {reason}"
-        self.duplicates.add(imprint)
+        if not repeated:
+            if reason := self.duplicates.find(imprint):
+                return f"duplicate: {reason}"
+            self.duplicates.add(imprint)
         if split == "test":
             self.contamination.add_task(imprint)
         return ""
@@ -243,7 +248,8 @@ def _given(domain: Domain, part: Part, scope: str, sink: _Sink, outcome: _Outcom
             continue
         outcome.written[task.intent.value] += 1
         validation = validate_given(domain, task)
-        problem = validation.problem or sink.admit(print_of(task, scope), part.split)
+        # Given tasks may say the same over other start states, so they are no duplicates of each other.
+        problem = validation.problem or sink.admit(print_of(task, scope), part.split, repeated=True)
         if problem:
             log.warning("synthesize: task %s of %s is left out: %s", task.id, domain.name, problem)
             sink.note(validation.model_dump_json().encode())
@@ -271,12 +277,14 @@ def _graded(kept: Iterable[_Kept], models: WordModels) -> Iterator[_Kept]:
 
 
 def _scope(config: RunConfig, domain: Domain, part: Part) -> str:
-    """Where the ids of the domain's rows mean something; empty where both splits have the same rows."""
-    if not domain.forks:
+    """Where the ids of the domain's rows mean something; empty for tau2's, which are the same everywhere."""
+    if domain.name.startswith("tau2."):
         return ""
+    if not domain.forks:
+        return domain.name
     specs = (DataSpec(seed=config.seed, size=config.domain.size, split=split) for split in ("train", "test"))
     first, second = (domain.open(spec).state_hash() for spec in specs)
-    return "" if first == second else f"{domain.name}/{config.seed}/{config.domain.size}/{part.split}"
+    return domain.name if first == second else f"{domain.name}/{config.seed}/{config.domain.size}/{part.split}"
 
 
 def _wanted(config: RunConfig, part: Part) -> Counter[Cell]:
@@ -287,7 +295,7 @@ def _wanted(config: RunConfig, part: Part) -> Counter[Cell]:
     intents = config.synthesize.intents
     total = config.synthesize.num_train if part.split == "train" else config.synthesize.num_test
     wordings: tuple[Split, ...] = ("train", "test") if part.split == "test" else ("train",)
-    cells = [(intent, wording) for wording in wordings for intent in intents]
+    cells: list[Cell] = [(intent, wording) for wording in wordings for intent in intents]
     for number in range(total):
         wanted[cells[number % len(cells)]] += 1
     return wanted
@@ -307,12 +315,16 @@ def _written(
     config = context.config
     left, kept = Counter(wanted), Counter[tuple[Cell, Plan]]()
     tried: Counter[tuple[Cell, Plan]] = Counter()
+    supply = part.num_trajectories
     walks = _walks(context.inputs["explore"] / "trajectories.jsonl", part)
     domain.open(DataSpec(seed=config.seed, size=config.domain.size, split=part.split))
     with open_workers(_writer(config, domain, scope), config.compute.workers, forks=domain.forks) as run_all:
         while any(left.values()):
             together = [tuple(islice(walks, _WALKS_PER_BLOCK)) for _ in range(_BLOCKS_AT_ONCE)]
-            blocks = [_Block(lines, +left, tried.copy(), kept.copy()) for lines in together if lines]
+            # As long as there are walks enough, those wait in vain that only a plan with its share would take.
+            strict = supply > _PLENTY * sum((+left).values())
+            supply -= sum(map(len, together))
+            blocks = [_Block(lines, +left, tried.copy(), kept.copy(), strict) for lines in together if lines]
             if not blocks:
                 return
             results = (_counted(written, tried, outcome) for written in run_all(blocks))
@@ -411,7 +423,9 @@ def _writer(config: RunConfig, domain: Domain, scope: str) -> Callable[[_Block],
                 if left[cell] <= 0 or cell[0] in given or len(given) >= settings.per_trajectory:
                     continue
                 rng = random.Random(f"synthesize/{config.seed}/{trajectory.id}/{cell[0]}/{cell[1]}")
-                candidate = _compose(scene, cell, shares[cell[0]], rng, settings.personas, tried, kept, written)
+                candidate = _compose(
+                    scene, cell, shares[cell[0]], rng, settings.personas, tried, kept, written, block.strict
+                )
                 if candidate is None:
                     continue
                 proved = _prove(domain, scope, cell, *candidate)
@@ -434,6 +448,7 @@ def _compose(
     tried: "Counter[tuple[Cell, Plan]]",
     kept: "Counter[tuple[Cell, Plan]]",
     written: _Written,
+    strict: bool,
 ) -> tuple[Plan, Task] | None:
     """A task by the plan that is furthest below its share, weighed by how often it could be written so far."""
     total = 1 + sum(kept[(cell, plan)] for plan in shares)
@@ -446,6 +461,8 @@ def _compose(
     tries, reason = 0, "no plan"
     for plan in sorted(shares, key=owed, reverse=True):
         if plan.refused != bool(scene.target.blocked):
+            continue
+        if strict and kept[(cell, plan)] > _SLACK * shares[plan] * total + _SLACK_TASKS:
             continue
         if tries == _PLANS_TRIED:
             break

@@ -82,7 +82,9 @@ def validate(domain: Domain, task: Task) -> Validation:
         checks["ambiguity"] = _ambiguity(evidence, controls)
         checks["change"] = _change(evidence, controls)
     checks["words"], checks["leak"], checks["knowledge"] = _words(task), _leak(task), _knowledge(domain, task)
-    _play_controls(domain, task, checks, controls)
+    reference = _play_controls(domain, task, checks, controls)
+    if not checks["reference"] and not evidence.problem:
+        checks["reference"] = _foresight(evidence, reference)
     return Validation(id=task.id, domain=task.domain, intent=task.intent, checks=checks, controls=controls)
 
 
@@ -257,7 +259,26 @@ def _motive(evidence: _Evidence) -> str:
     for place in evidence.writes:
         if evidence.calls[place].id not in wanted:
             return f"nobody asks for {evidence.calls[place].name}"
-    return ""
+    return _repairs(evidence)
+
+
+def _repairs(evidence: _Evidence) -> str:
+    """What was carried out for an earlier wish is taken back as its domain says, or by the later wish alone."""
+    expected = evidence.expected
+    made = [(call.name, call.arguments) for call in evidence.calls if call.id in expected.repairs]
+    needed: list[tuple[str, Arguments]] = []
+    for meant in expected.earlier:
+        moment = evidence.moment_of(meant)
+        if moment is None:
+            continue
+        if not made and evidence.outcome(moment.place, then=moment.place + 1).final_hash != evidence.final_hash:
+            return f"what {meant.tool} did for an earlier wish is not taken back"
+        environment = evidence.replay_to(moment.place + 1)
+        undo = evidence.domain.wish_by_tool[meant.tool].undo
+        if undo is not None:
+            found = undo(environment.db, meant.arguments, meant.slots, environment.past[-1].value)
+            needed += [(one.tool, one.arguments) for one in found]
+    return "what is taken back is not what an earlier wish did" if made and made != needed else ""
 
 
 def _necessity(evidence: _Evidence) -> str:
@@ -364,17 +385,26 @@ def _change(evidence: _Evidence, controls: dict[str, tuple[int, int]]) -> str:
     moods = [change for change in evidence.task.scenario.changes if change.cue != "refusal"]
     if len(moods) != len(expected.earlier):
         return f"{len(expected.earlier)} earlier wishes, but {len(moods)} changes of mind"
+    last = _last_word(evidence.task)
+    for before, after in pairwise((*expected.earlier, *expected.wishes[expected.wishes.index(last) :])):
+        moment = evidence.moment_of(after) or _last_moment(evidence, after)
+        stays = {name: value for name, value in after.slots.items() if before.slots.get(name) == value}
+        said = {name: after.slots[name] for name in after.told if name in after.slots}
+        if moment is None or len(_distinct(evidence, moment, {**stays, **said})) != 1:
+            return "a change of mind does not say clearly what is wanted"
     if not expected.earlier:
         return ""
-    last = _last_word(evidence.task)
     final = evidence.moment_of(last)
     if final is None:
         return "the last wish has no place in the talk"
-    told: dict[str, str] = {}
     place = min([final.place, *(m.place for m in evidence.moments if m.meant in expected.earlier)])
     for meant, after in zip(expected.earlier, (*expected.earlier[1:], last), strict=True):
         if meant.tool != after.tool or meant.arguments == after.arguments:
             return "the mind changes to the same, or to another matter"
+        moment = evidence.moment_of(meant) or _last_moment(evidence, meant)
+        known = _distinct(evidence, moment, meant.slots) if moment else []
+        if [candidate.arguments for candidate in known] != [meant.arguments]:
+            return "what is known of an earlier wish does not fit it alone"
         call = ToolCall(
             id="call_earlier",
             name=meant.tool,
@@ -388,11 +418,6 @@ def _change(evidence: _Evidence, controls: dict[str, tuple[int, int]]) -> str:
         _count(controls, "earlier_wish", passed, 1)
         if done.final_hash == evidence.final_hash:
             return "acting on an earlier wish leads to the same state"
-        told |= {name: meant.slots[name] for name in meant.told if name in meant.slots}
-    known = {name: value for name, value in told.items() if last.slots.get(name) == value}
-    known |= {name: last.slots[name] for name in last.told if name in last.slots}
-    if not last.forbidden_by and len(_distinct(evidence, final, {**known, **last.slots})) != 1:
-        return "the last word fits several calls"
     if not any(last.slots.get(name) != expected.earlier[-1].slots.get(name) for name in last.told):
         return "the last word says nothing new"
     return ""
@@ -551,8 +576,17 @@ def _words(task: Task) -> str:
                 continue
             if not any(value.lower() in other for other in said) and tells_value(scenario.opening, value):
                 return f"the opening leaks {name}"
-            if facts.get(name, value) != value:
-                return f"the caller would answer another {name}"
+        known = [(scenario.facts, meant)]
+        for change, (_, wanted) in zip(scenario.changes, spoken[1:], strict=True):
+            known.append((change.facts or known[-1][0], wanted))
+        for facts_then, wanted in known:
+            for fact in facts_then:
+                if wanted.slots.get(fact.name, fact.value) != fact.value:
+                    return f"the caller would answer another {fact.name}"
+    read = f"{scenario.known_info} {scenario.task_instructions}"
+    for fact in scenario.facts:
+        if not fact.in_opening and fact.answer not in read and not tells_value(scenario.known_info, fact.value):
+            return f"the instructions lost {fact.name}"
     for fact in (*scenario.facts, *(fact for change in scenario.changes for fact in change.facts)):
         if not tells_value(fact.answer, fact.value):
             return f"the answer about {fact.name} does not tell it"
@@ -643,8 +677,8 @@ def _row_ids(domain: Domain, seed: int, size: int, split: Split) -> frozenset[st
     return frozenset(row for rows in tables.values() for row in rows if any(c.isdigit() for c in row))
 
 
-def _play_controls(domain: Domain, task: Task, checks: dict[str, str], controls: dict[str, tuple[int, int]]) -> None:
-    """Play the reference, the agent that does nothing and the one that refuses everything."""
+def _play_controls(domain: Domain, task: Task, checks: dict[str, str], controls: dict[str, tuple[int, int]]) -> Rollout:
+    """Play the reference, which is returned, the agent that does nothing and the one that refuses everything."""
     reference = _play(domain, task, ReferenceAgent(task))
     reward = reference.reward
     _count(controls, "reference", reward.value == 1.0, 1)
@@ -661,6 +695,28 @@ def _play_controls(domain: Domain, task: Task, checks: dict[str, str], controls:
         _count(controls, "refuse_everything", refusing == 1.0, 1)
         if refusing:
             checks["refuse_everything"] = "refusing passes"
+    return reference
+
+
+def _foresight(evidence: _Evidence, reference: Rollout) -> str:
+    """The reference acts on nothing that the caller has not said by then, or shown."""
+    heard: list[str] = []
+    made: dict[str, str] = {}
+    for message in reference.messages:
+        if message.role == "user" or (message.result is not None and message.result.requestor == "user"):
+            heard.append(message.content)
+        made |= dict.fromkeys((call.id for call in message.tool_calls), "\n".join(heard))
+    for text, meant in _spoken(evidence.task) or ():
+        moment = evidence.moment_of(meant)
+        if moment is None or meant.call not in made:
+            continue
+        said = made[meant.call]
+        if text not in said:
+            return f"{meant.tool} is called before anybody asks for it"
+        known = {name: value for name, value in meant.slots.items() if tells_value(said, value)}
+        if len(_distinct(evidence, moment, known)) != 1:
+            return f"{meant.tool} is called before it is clear for what"
+    return ""
 
 
 def _passes(evidence: _Evidence, final_hash: str) -> bool:

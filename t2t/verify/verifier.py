@@ -85,9 +85,9 @@ def tells(message: str, wanted: str) -> bool:
     except ValueError:
         pass
     text = message.lower().replace(",", "")
+    plain = [form.lower().replace(",", "") for form in forms]
     return any(
-        re.search(rf"(?<![\w.]){re.escape(form.lower().replace(',', ''))}(?!\w|[.]\d)", text) is not None
-        for form in forms
+        form in text and re.search(rf"(?<![\w.]){re.escape(form)}(?!\w|[.]\d)", text) is not None for form in plain
     )
 
 
