@@ -145,7 +145,9 @@ class ScriptedUser:
         changed = self._change("message")
         if changed is None:
             return None
-        still = self._tell([fact for fact in asked if fact in self._facts][:1])
+        # The same may be told in other words by now.
+        known = {(fact.name, fact.value) for fact in self._facts}
+        still = self._tell([fact for fact in asked if (fact.name, fact.value) in known][:1])
         return UserTurn(f"{still.text} {changed.text}".strip())
 
     def _tell(self, asked: list[Fact]) -> UserTurn:
