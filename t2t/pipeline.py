@@ -71,7 +71,7 @@ def _asked(config: RunConfig, use: ModelUseConfig, module: str) -> JsonValue:
 
 def _explore(config: RunConfig) -> JsonValue:
     settings = config.explore
-    own = settings.model_dump(mode="json", exclude={"model", "num_tools", "max_errors"})
+    own: JsonValue = settings.model_dump(mode="json", exclude={"model", "num_tools", "max_errors"})
     if settings.explorer == "model":
         own = [own, settings.num_tools, settings.max_errors, _asked(config, settings.model, "explore/model.py")]
     return [

@@ -119,12 +119,12 @@ class Script:
     def dressed_opening(self, wishes: list[str], values: Mapping[str, str]) -> str:
         """The introduction and what is wanted, as the persona says it in one message."""
         first, *rest = wishes
+        keep = [*values.values(), *self.caller_facts.values()]
+        as_it_is = ("I ", "I'", *keep)
         also = [
-            f"Also, {text[0].lower()}{text[1:]}" if not text.startswith(("I ", "I'")) else f"Also, {text}"
-            for text in rest
+            f"Also, {text}" if text.startswith(as_it_is) else f"Also, {text[0].lower()}{text[1:]}" for text in rest
         ]
         text = " ".join(part for part in (self.introduction, first, *also) if part)
-        keep = [*values.values(), *self.caller_facts.values()]
         return dress(text, self.persona, self.wording, self.rng, "opening", keep)
 
     def dressed_change(self, text: str, values: Mapping[str, str]) -> str:

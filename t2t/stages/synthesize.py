@@ -456,9 +456,9 @@ def _compose(
     def owed(plan: Plan) -> float:
         place = (cell, plan)
         owing = shares[plan] * total - kept[place]
-        return owing * (1 + kept[place]) / (1 + tried[place]) if owing > 0 else owing
+        return owing * ((1 + kept[place]) / (1 + tried[place])) ** 0.5 if owing > 0 else owing
 
-    tries, reason = 0, "no plan"
+    tries, reason = 0, ""
     for plan in sorted(shares, key=owed, reverse=True):
         if plan.refused != bool(scene.target.blocked):
             continue
@@ -473,7 +473,8 @@ def _compose(
             return plan, compose(scene, plan, cell[1], rng, personas=personas)
         except Unsuitable as error:
             reason = str(error)
-    written.unsuitable[f"{cell[0]}: {reason}"] += 1
+    if reason:
+        written.unsuitable[f"{cell[0]}: {reason}"] += 1
     return None
 
 
