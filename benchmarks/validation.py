@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--judge", nargs=2, metavar=("URL", "MODEL"))
     options = parser.parse_args()
     good = good_tasks(options.good, options.seed)
-    carried_out = carried_out_tasks(max(2, options.per_kind // 4), options.seed, num_walks=120)
+    carried_out = carried_out_tasks(options.per_kind, options.seed, num_walks=200)
     planted = plant([*good, *carried_out], options.per_kind, options.seed)
     num_found = print_recall(planted)
 

@@ -120,7 +120,7 @@ def _compose(
     return None
 
 
-def carried_out_tasks(per_domain: int, seed: int, size: int = 200, num_walks: int = 60) -> list[Task]:
+def carried_out_tasks(per_domain: int, seed: int, size: int = 200, num_walks: int = 100) -> list[Task]:
     """Tasks whose first wish is carried out when the mind changes: too few among `good_tasks` to plant defects in.
 
     Args:
@@ -746,6 +746,16 @@ def _unconfirmed(good: Good, rng: random.Random) -> Task | None:
     return good.changed(moves=tuple(m for n, m in enumerate(moves) if n != places[-1])) if places else None
 
 
+def _unidentified(good: Good, rng: random.Random) -> Task | None:
+    """The reference never finds out who calls."""
+    first, *calls = good.expected.calls
+    if not calls or not any(map(good.writes, good.expected.wishes)):
+        return None
+    return good.changed(
+        calls=tuple(calls), moves=tuple(move for move in good.expected.moves if first not in move.calls)
+    )
+
+
 def _foresight(good: Good, rng: random.Random) -> Task | None:
     """The reference talk does what the caller only wants after it."""
     changes = good.scenario.changes
@@ -1359,6 +1369,7 @@ KINDS: Mapping[str, Kind] = {
     "reference that does another thing": Kind(_another_thing, ("uniqueness",)),
     "someone else's matter": Kind(_someone_else, ("rules", "uniqueness")),
     "reference without a yes": Kind(_unconfirmed, ("reference",)),
+    "caller whom nobody identified": Kind(_unidentified, ("rules", "replay")),
     "reference with foresight": Kind(_foresight, ("reference",)),
     "reference that guesses": Kind(_guess, ("reference",)),
     "wrong number to tell": Kind(_wrong_number, ("tell",)),
