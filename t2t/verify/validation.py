@@ -574,7 +574,9 @@ def _words(task: Task) -> str:
         for name, value in meant.slots.items():
             if name in meant.told or (len(value) <= _SHORT and value.islower()):
                 continue
-            if not any(value.lower() in other for other in said) and tells_value(scenario.opening, value):
+            if any(value.lower() in other for other in said):
+                continue
+            if tells_value(scenario.opening, value) or tells_value(scenario.reason_for_call, value):
                 return f"the opening leaks {name}"
         known = [(scenario.facts, meant)]
         for change, (_, wanted) in zip(scenario.changes, spoken[1:], strict=True):
@@ -644,7 +646,18 @@ def _knowledge(domain: Domain, task: Task) -> str:
     for word in set(_TOKEN.findall(seen)):
         if word in rows and word not in known:
             return f"the id {word!r}"
-    return ""
+    own = _facts_of(domain, task)
+    facts = (*task.scenario.facts, *(fact for change in task.scenario.changes for fact in change.facts))
+    wrong = next((fact.name for fact in facts if own.get(fact.name, fact.value) != fact.value), "")
+    return f"the {wrong} of somebody else" if wrong else ""
+
+
+def _facts_of(domain: Domain, task: Task) -> Mapping[str, str]:
+    """What the caller knows of themselves and of nothing else."""
+    own = domain.callers.facts(domain.open(task.data), task.expectation.caller)
+    slots = {slot.name for slot in domain.callers.slots}
+    slots -= {slot.name for wish in domain.wishes for slot in wish.slots}
+    return {name: value for name, value in own.items() if name in slots}
 
 
 def visible_text(task: Task) -> str:

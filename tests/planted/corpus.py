@@ -1098,6 +1098,34 @@ def _wrong_cues(good: Good, rng: random.Random) -> Task | None:
     )
 
 
+def _refused_or_granted(good: Good, rng: random.Random) -> Task | None:
+    """What is known of the refused wish fits something that could be granted as well."""
+    meant = good.expected.wishes[-1]
+    said = good.said(meant) if good.refused and not good.scenario.changes else ""
+    words = good.vague_words(meant, rng) if said else None
+    if words is None:
+        return None
+    text, names = words
+    told = {name: meant.slots[name] for name in names}
+    environment = good.environment()
+    calls = [
+        ToolCall(id="call_x", name=meant.tool, arguments=one.arguments, requestor=good.domain.requestor_of(meant.tool))
+        for one in good.options(meant)
+        if fits(one, told)
+    ]
+    if not any(all(rule.avoidable for rule in environment.breaks(c)) and not environment.refusal(c) for c in calls):
+        return None
+    own = good.own_facts()
+    facts = [*own, *(f.model_copy(update={"in_opening": True}) for f in good.scenario.facts if f.name in names)]
+    questions = {slot.question for slot in good.wish.slots if slot.name not in names}
+    return good.changed(
+        traits={name: value for name, value in good.task.traits.items() if name != "withheld"},
+        scenario=good.worded(opening=good.scenario.opening.replace(said, text), facts=facts),
+        wishes=(meant.model_copy(update={"slots": told, "told": names}),),
+        moves=tuple(move for move in good.expected.moves if move.say not in questions),
+    )
+
+
 def _unguarded(good: Good, rng: random.Random) -> Task | None:
     """Doing what is forbidden, and taking it back, would pass."""
     return good.changed(forbidden=()) if good.expected.forbidden else None
@@ -1209,6 +1237,40 @@ def _told_withheld(good: Good, rng: random.Random) -> Task | None:
     if good.task.intent is not Intent.AMBIGUOUS or not held_back:
         return None
     return good.changed(scenario=good.worded(opening=f"{good.scenario.opening} {rng.choice(held_back).answer}"))
+
+
+def _reason_tells(good: Good, rng: random.Random) -> Task | None:
+    """The caller that a model plays is told to say what the scripted one withholds."""
+    task = _told_withheld(good, rng)
+    return task and good.changed(scenario={"reason_for_call": task.scenario.reason_for_call})
+
+
+def _someone_they_are_not(good: Good, rng: random.Random) -> Task | None:
+    """The caller gives the name, the address or the number of another."""
+    db = good.domain.open(good.task.data)
+    facts = [fact for fact in good.own_facts() if fact.value in fact.answer]
+    if not facts:
+        return None
+    fact = rng.choice(facts)
+    other = rng.choice([one for one in good.domain.callers.ids(db) if one != good.expected.caller])
+    value = good.domain.callers.facts(db, other)[fact.name]
+    if value == fact.value:
+        return None
+
+    def turned(one: Fact) -> Fact:
+        if one.name != fact.name:
+            return one
+        return one.model_copy(update={"value": value, "answer": one.answer.replace(fact.value, value)})
+
+    words = good.worded(
+        opening=good.scenario.opening.replace(fact.value, value),
+        facts=[turned(one) for one in good.scenario.facts],
+        changes=[
+            change.model_copy(update={"facts": tuple(map(turned, change.facts))}) for change in good.scenario.changes
+        ],
+    )
+    known = good.scenario.known_info.replace(fact.value, value)
+    return good.changed(scenario={**words, "known_info": known})
 
 
 def _another_answer(good: Good, rng: random.Random) -> Task | None:
@@ -1387,6 +1449,7 @@ KINDS: Mapping[str, Kind] = {
     "missing repair": Kind(_unrepaired, ("motive",)),
     "feasible infeasible task": Kind(_feasible, ("infeasibility",)),
     "infeasible for another reason": Kind(_wrong_reason, ("infeasibility",)),
+    "refusal of what could be granted": Kind(_refused_or_granted, ("infeasibility",)),
     "refusal by other words": Kind(_wrong_cues, ("infeasibility",)),
     "forbidden call that may be made": Kind(_unguarded, ("infeasibility",)),
     "twin that is not near": Kind(_far_twin, ("twin",)),
@@ -1399,6 +1462,8 @@ KINDS: Mapping[str, Kind] = {
     "words of the house": Kind(_policy_words, ("knowledge",)),
     "text that lost a fact": Kind(_lost_fact, ("words",)),
     "reason that lost a fact": Kind(_lost_reason, ("words",)),
+    "reason that tells what is withheld": Kind(_reason_tells, ("words",)),
+    "caller who is someone else": Kind(_someone_they_are_not, ("knowledge",)),
     "text that tells what is withheld": Kind(_told_withheld, ("words",)),
     "answer that is not meant": Kind(_another_answer, ("words",)),
     "later answer that is not meant": Kind(_another_answer_later, ("words",)),
