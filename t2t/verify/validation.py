@@ -81,7 +81,9 @@ def validate(domain: Domain, task: Task) -> Validation:
             checks[name] = check(evidence)
         checks["ambiguity"] = _ambiguity(evidence, controls)
         checks["change"] = _change(evidence, controls)
-    checks["words"], checks["leak"], checks["knowledge"] = _words(task), _leak(task), _knowledge(domain, task)
+        checks["words"] = _answers(evidence)
+    checks["words"] = _words(task) or checks["words"]
+    checks["leak"], checks["knowledge"] = _leak(task), _knowledge(domain, task)
     reference = _play_controls(domain, task, checks, controls)
     if not checks["reference"] and not evidence.problem:
         checks["reference"] = _foresight(evidence, reference)
@@ -595,6 +597,25 @@ def _words(task: Task) -> str:
     for change in scenario.changes:
         if change.text not in scenario.task_instructions:
             return "the instructions do not hold the change of mind"
+    return ""
+
+
+def _answers(evidence: _Evidence) -> str:
+    """No answer tells what another candidate has instead."""
+    scenario = evidence.task.scenario
+    facts = {fact.name: fact for fact in scenario.facts}
+    for text, meant in _spoken(evidence.task) or ():
+        change = next((one for one in scenario.changes if one.text is text), None)
+        facts |= {fact.name: fact for fact in change.facts} if change is not None else {}
+        moment = evidence.moment_of(meant) or _last_moment(evidence, meant)
+        if moment is None:
+            continue
+        for name in sorted(meant.slots.keys() & facts.keys()):
+            value, answer = facts[name].value, facts[name].answer
+            others = {candidate.slots.get(name, value) for candidate in moment.options} - {value}
+            others = {other for other in others if len(other) > _SHORT or not other.islower()}
+            if any(tells_value(answer, other) and not tells_value(value, other) for other in others):
+                return f"the answer about {name} tells something else"
     return ""
 
 
