@@ -22,7 +22,7 @@ LAYERS = (
 )
 """Parts of the package from the bottom up; a part may import its own layer and those below."""
 
-HEAVY = {"torch", "vllm", "transformers", "trl", "peft", "accelerate", "datasets"}
+HEAVY = {"torch", "vllm", "transformers", "trl", "peft", "accelerate", "datasets", "sklearn", "pyarrow", "rensa"}
 
 
 def level_of(part: str) -> int:

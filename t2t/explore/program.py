@@ -18,7 +18,7 @@ from t2t.domain.domain import Domain
 from t2t.domain.environment import Environment
 from t2t.domain.rule import RuleContext
 from t2t.domain.tool import KindedValue, Tool, harvest
-from t2t.domain.wish import Candidate
+from t2t.domain.wish import Candidate, Wish
 from t2t.errors import ConfigError, ToolError
 from t2t.explore.reduce import reduce, replays
 from t2t.records import Arguments, Blocked, DataSpec, Step, ToolCall, Trajectory
@@ -31,6 +31,7 @@ _TRIES_OF_GOAL = 4
 _READ_SHARE = 0.15
 _DETOUR = 8.0
 _AIMED = 0.8
+_CALLERS_TRIED = 16
 _WALKS_PER_TRAJECTORY = 60
 
 
@@ -189,7 +190,9 @@ class _Walk:
         self.goals_left = rng.choices(range(1, len(goals) + 1), goals)[0]
         self.environment = Environment(domain, data)
         self.start = Environment(domain, data)
-        self.caller = rng.choice(domain.callers.ids(self.environment.db))
+        self.identity = rng.choice(domain.callers.identities)
+        self.goal = self._choose_goal(self.identity.tool, domain.wishes)
+        self.caller = self._choose_caller()
         knowledge = domain.callers.knows(self.environment.db, self.caller, rng)
         self.brought = frozenset(harvest(knowledge, type(knowledge)))
         self.pool = _Pool()
@@ -202,13 +205,12 @@ class _Walk:
 
     def run(self) -> Trajectory | None:
         """Walk; None when it came to nothing, which `Coverage.dropped` counts."""
-        identity = self.rng.choice(self.domain.callers.identities)
+        identity, goal, reached = self.identity, self.goal, 0
         facts = self.domain.callers.facts(self.environment.db, self.caller)
         identify = self.domain.tool_by_name[identity.tool]
         if not self._take(identify, {parameter: facts[name] for parameter, name in identity.parameters.items()}):
             self.coverage.dropped["caller not found"] += 1
             return None
-        goal, reached = self._choose_goal(identity.tool), 0
         while len(self.steps) < self.max_steps:
             last = self.goals_left == 1
             if goal.name == identity.tool and last and not reached:
@@ -227,7 +229,7 @@ class _Walk:
                 if last:
                     return self._finish(None)
                 self.goals_left -= 1
-                goal = self._choose_goal(goal.name)
+                goal = self._choose_goal(goal.name, self._open_wishes())
             elif wait:
                 if not self._take(self.domain.tool_by_name[wait.tool], wait.arguments):
                     break
@@ -351,34 +353,44 @@ class _Walk:
                 return False
         return True
 
-    def _choose_goal(self, before: str) -> Tool:
+    def _choose_caller(self) -> str:
+        """Somebody who can want the goal, if one of several does."""
+        ids = self.domain.callers.ids(self.environment.db)
+        wish = self.domain.wish_by_tool[self.goal.name]
+        for _ in range(_CALLERS_TRIED):
+            caller = self.rng.choice(ids)
+            if any(True for _ in wish.candidates(self.environment.db, caller)):
+                return caller
+        return self.rng.choice(ids)
+
+    def _open_wishes(self) -> list[Wish]:
+        """What the caller can want now."""
+        wishes = self.domain.wishes
+        db = self.environment.db
+        return [wish for wish in wishes if any(True for _ in wish.candidates(db, self.caller))] or list(wishes)
+
+    def _choose_goal(self, before: str, wishes: Sequence[Wish]) -> Tool:
         """The tool to end in, preferring what is seen least; only the last goal may be a read."""
         domain, coverage, last = self.domain, self.coverage, self.goals_left == 1
-        may_read = last and not self.blocked
-        names = [wish.tool for wish in domain.wishes if domain.tool_by_name[wish.tool].writes or may_read]
-        if self.blocked and last:
+        blocked = self.blocked and last
+        tools = [domain.tool_by_name[wish.tool] for wish in wishes]
+        tools = [tool for tool in tools if tool.writes or (last and not blocked)] or tools
+        if blocked:
             seen: Counter[str] = Counter()
             for (name, _), count in coverage.clauses.items():
                 seen[name] += count
-            forbids = [rule for rule in domain.rules if not rule.avoidable]
-            sources = {
-                name: sum(name in one.tools for one in forbids) + sum(name in one.tools for one in domain.constraints)
-                for name in names
-            }
-            weights = [sources[name] / (1 + seen[name]) for name in names]
+            forbids = [*(rule.tools for rule in domain.rules if not rule.avoidable)]
+            forbids += [constraint.tools for constraint in domain.constraints]
+            weights = [sum(tool.name in names for names in forbids) / (1 + seen[tool.name]) for tool in tools]
         else:
-            weights = [1 / (1 + coverage.goals[name]) / (1 + coverage.pairs[(before, name)]) ** 0.5 for name in names]
             # A walk that ends in a write makes tasks of every intent, one that ends in a read general ones alone.
-            writes = [domain.tool_by_name[name].writes for name in names]
-            weights = [weight if write else weight * _READ_SHARE for weight, write in zip(weights, writes, strict=True)]
-        while True:
-            name = self.rng.choices(names, weights)[0]
-            options = domain.wish_by_tool[name].candidates(self.environment.db, self.caller)
-            if len(names) == 1 or any(True for _ in options):
-                return domain.tool_by_name[name]
-            # This caller has nothing that it could mean.
-            weights.pop(names.index(name))
-            names.remove(name)
+            weights = [
+                (1 if tool.writes else _READ_SHARE)
+                / (1 + coverage.goals[tool.name])
+                / (1 + coverage.pairs[(before, tool.name)]) ** 0.5
+                for tool in tools
+            ]
+        return self.rng.choices(tools, weights)[0] if any(weights) else self.rng.choice(tools)
 
     def _take_some_read(self, goal: Tool) -> bool:
         """Look something up: rather what shows a value that one meaning of the goal still needs, about that meaning."""

@@ -161,7 +161,8 @@ class _Draft:
         openings: dict[str, str] = {}
         for goal in goals:
             openings[goal.call.id] = pick_opening(goal, self.wording, self.rng, open_questions=0)
-        template = pick_opening(chain[0], self.wording, self.rng, open_questions=self.plan.withheld)
+        shown = scene.shown_to_caller
+        template = pick_opening(chain[0], self.wording, self.rng, open_questions=self.plan.withheld, shown=shown)
         told = {goal.call.id: revealed(openings[goal.call.id], goal.candidate.slots) for goal in goals}
         told_now = revealed(template, chain[0].candidate.slots)
         if self.plan.withheld and not self.plan.refused:
@@ -281,7 +282,7 @@ class _Draft:
             outcome = self.scene.outcome(goal.asking(candidate))
             if outcome == self.scene.final_hash:
                 raise Unsuitable("another meaning leads to the same")
-            allowed += outcome is not None and outcome != self.scene.initial_hash
+            allowed += outcome is not None
         if not allowed:
             raise Unsuitable("no other meaning leads elsewhere")
 
@@ -427,7 +428,7 @@ class _Draft:
     def _traits(self, first: Goal, template: str) -> dict[str, JsonValue]:
         plan, scene = self.plan, self.scene
         traits: dict[str, JsonValue] = {"goals": len(scene.goals)}
-        withheld = count_questions(first, revealed(template, first.candidate.slots))
+        withheld = count_questions(first, revealed(template, first.candidate.slots), scene.shown_to_caller)
         if withheld:
             traits["withheld"] = withheld
         if plan.changes:

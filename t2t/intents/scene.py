@@ -5,6 +5,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -16,6 +17,7 @@ from t2t.errors import ToolError
 from t2t.records import Arguments, Split, ToolCall, Trajectory
 
 _OTHERS_TRIED = 24
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Unsuitable(Exception):
@@ -160,6 +162,15 @@ class Scene:
         sample = self._rng.sample(others, min(_OTHERS_TRIED, len(others)))
         return tuple(one for one in sample if self.outcome(self.target.asking(one)) not in (None, self.final_hash))
 
+    @cached_property
+    def shown_to_caller(self) -> dict[str, str]:
+        """What the caller's own looks before the target show, by field."""
+        shown: dict[str, str] = {}
+        for call in self.reads_before_target:
+            if call.requestor == "user" and call.id not in self.goals:
+                shown |= self.fields_of(call.id)
+        return shown
+
     def served(self, call_id: str) -> Goal:
         """The goal that a read serves: the next one in the walk."""
         ids = [step.call.id for step in self.trajectory.steps]
@@ -167,8 +178,8 @@ class Scene:
         return next((goal for goal in self.goals.values() if goal.call.id in after), self.target)
 
     def seen(self, call_id: str) -> frozenset[str]:
-        """Every value that the steps before `call_id` showed, as text."""
-        return self._seen.get(call_id, frozenset())
+        """Every value that the steps before `call_id` showed, as text; for a call of no step, all before the target."""
+        return self._seen.get(call_id, self._seen[self.target.call.id])
 
     def fields_of(self, call_id: str) -> dict[str, str]:
         """What a call showed, by field of its result."""
@@ -236,8 +247,10 @@ def revealed(template: str, slots: Mapping[str, str]) -> dict[str, str]:
     return {name: slots[name] for name in named_slots(template)}
 
 
-def pick_opening(goal: Goal, wording: Split, rng: random.Random, *, open_questions: int) -> str:
-    """An opening template that leaves so many questions to ask, 0 for a clear one.
+def pick_opening(
+    goal: Goal, wording: Split, rng: random.Random, *, open_questions: int, shown: Mapping[str, str] = _NOTHING
+) -> str:
+    """An opening template that leaves so many questions to ask, 0 for a clear one; `shown` as in `count_questions`.
 
     Raises:
         Unsuitable: none of the wish's templates does.
@@ -247,14 +260,20 @@ def pick_opening(goal: Goal, wording: Split, rng: random.Random, *, open_questio
         if not named_slots(template) <= goal.candidate.slots.keys():
             continue
         told = revealed(template, goal.candidate.slots)
-        if count_questions(goal, told) == open_questions:
+        if count_questions(goal, told, shown) == open_questions:
             return template
     raise Unsuitable("no ambiguous opening" if open_questions else "no clear opening")
 
 
-def count_questions(goal: Goal, told: Mapping[str, str]) -> int | None:
-    """Questions until one meaning is left; None when what the caller knows does not tell the meanings apart."""
+def count_questions(goal: Goal, told: Mapping[str, str], shown: Mapping[str, str] = _NOTHING) -> int | None:
+    """Questions until one meaning is left; None when what the caller knows does not tell the meanings apart.
+
+    What the caller's own looks show, by field, counts as the answer to one question, which comes first.
+    """
     told, asked = dict(told), 0
+    seen = {name: value for name, value in goal.candidate.slots.items() if shown.get(name) == value}
+    if meanings(goal, {**told, **seen}) < meanings(goal, told):
+        told, asked = {**told, **seen}, 1
     while meanings(goal, told) > 1:
         slot = best_question(goal, told)
         if slot is None:

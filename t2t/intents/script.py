@@ -121,9 +121,7 @@ class Script:
         first, *rest = wishes
         keep = [*values.values(), *self.caller_facts.values()]
         as_it_is = ("I ", "I'", *keep)
-        also = [
-            f"Also, {text}" if text.startswith(as_it_is) else f"Also, {text[0].lower()}{text[1:]}" for text in rest
-        ]
+        also = [f"Also, {text}" if text.startswith(as_it_is) else f"Also, {text[0].lower()}{text[1:]}" for text in rest]
         text = " ".join(part for part in (self.introduction, first, *also) if part)
         return dress(text, self.persona, self.wording, self.rng, "opening", keep)
 

@@ -161,7 +161,7 @@ def controls_table(facts: CardFacts) -> Table:
     for number, name in enumerate(header):
         table.add_column(escape(name.replace("_", " ")), justify="right" if number else "left")
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(escape(cell.partition(" (")[0]) for cell in row))
     return table
 
 

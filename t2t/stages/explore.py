@@ -1,4 +1,7 @@
-"""Explore: walk the tools of every domain, for training and for evaluation. Writes ``trajectories.jsonl``."""
+"""Explore: walk the tools of every domain, for training and for evaluation.
+
+Writes ``trajectories.jsonl``, and ``funnel.json``: what came of the walks.
+"""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -17,9 +20,12 @@ from t2t.models.chat import ChatModel
 from t2t.records import DataSpec, Split, Trajectory
 from t2t.stages.stage import StageContext
 from t2t.stages.workers import open_workers
-from t2t.store import Lines
+from t2t.store import Lines, write_json
 
 log = logging.getLogger(__name__)
+
+FUNNEL = "funnel.json"
+"""What came of the walks of each part."""
 
 _BLOCKS_AT_ONCE = 8
 """Blocks that start from the same coverage: not the number of workers, so that this changes nothing but speed."""
@@ -97,6 +103,7 @@ def run(context: StageContext) -> dict[str, JsonValue]:
                     progress.step()
             progress.close()
             report[f"{part.domain}/{part.split}"] = {"trajectories": part.num_trajectories, **figures}
+    write_json(context.folder / FUNNEL, report)
     return {"count": lines.count, "parts": report}
 
 

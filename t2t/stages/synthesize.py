@@ -27,7 +27,7 @@ from t2t.report.artifacts import SAMPLE_SIZE, Reservoir, measure
 from t2t.report.card import CardFacts, controls_table, write_card
 from t2t.report.content import FunnelStep
 from t2t.report.export import Exporter
-from t2t.stages.explore import Part, parts
+from t2t.stages.explore import FUNNEL, Part, parts
 from t2t.stages.stage import StageContext
 from t2t.stages.words import WordModels, open_word_models
 from t2t.stages.workers import open_workers
@@ -502,6 +502,6 @@ def _funnel(context: StageContext, part: Part, outcome: _Outcome) -> list[Funnel
 
 
 def _dropped(context: StageContext, part: Part) -> dict[str, int]:
-    """Walks that came to nothing, from the manifest of exploration."""
-    manifest = orjson.loads((context.inputs["explore"] / "manifest.json").read_bytes())
-    return manifest["result"]["parts"].get(f"{part.domain}/{part.split}", {}).get("dropped", {})
+    """Walks that came to nothing."""
+    funnel = orjson.loads((context.inputs["explore"] / FUNNEL).read_bytes())
+    return funnel.get(f"{part.domain}/{part.split}", {}).get("dropped", {})

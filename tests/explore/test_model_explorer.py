@@ -808,6 +808,7 @@ def test_an_explorer_that_is_killed_goes_on_and_pays_for_nothing_twice(tmp_path:
         assert len(endpoint.asked) - asked_before == num_needed - num_paid
 
 
+@pytest.mark.models
 @pytest.mark.vllm
 @pytest.mark.slow
 @pytest.mark.timeout(900)

@@ -17,7 +17,7 @@ from t2t.models.structured import TRUNCATED, Malformed, StructuredClient
 from t2t.models.use import Served, open_model
 from t2t.records import Message, Task
 
-pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.vllm, pytest.mark.models, pytest.mark.timeout(900)]
 
 
 class Weather(BaseModel):

@@ -161,7 +161,7 @@ def test_the_table_of_controls_sums_talks_by_intent_and_sets_twins_apart(tmp_pat
     ]
 
 
-def test_the_terminal_shows_the_same_table_of_controls(tasks):
+def test_the_terminal_shows_the_controls_in_80_columns(tasks):
     facts = CardFacts(WRITE_TOOLS)
     for task, validation in tasks:
         facts.add(task, validation)
@@ -169,7 +169,7 @@ def test_the_terminal_shows_the_same_table_of_controls(tasks):
     Console(file=out, width=80).print(controls_table(facts))
     lines = out.getvalue().splitlines()
     assert all(len(line) <= 80 for line in lines)
-    assert re.split(r"\s{2,}", lines[-1].strip()) == ["all", "19 of 19 (100.0%)", "0 of 19 (0.0%)"]
+    assert re.split(r"\s{2,}", lines[-1].strip()) == ["all", "19 of 19", "0 of 19"]
 
 
 def test_the_funnel_names_every_reason_in_order_of_its_count(tmp_path, tasks):

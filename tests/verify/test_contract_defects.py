@@ -352,12 +352,17 @@ DEFECTS: dict[str, tuple[str, str, Callable[[Path], Domain]]] = {
 }
 
 
+ENTAILED = {"I have one": {"tasks"}}
+"""Further checks that a defect fails by its nature: no task with such an answer is proved."""
+
+
 @pytest.mark.parametrize(("check", "said", "plant"), DEFECTS.values(), ids=DEFECTS)
 def test_a_planted_defect_fails_its_check_and_no_other(
     check: str, said: str, plant: Callable[[Path], Domain], tmp_path: Path
 ):
     findings = check_domain(plant(tmp_path), size=SIZE)
-    assert {finding.check for finding in findings} == {check}, findings
+    found = {finding.check for finding in findings}
+    assert found - ENTAILED.get(said, set()) == {check}, findings
     assert any(said in finding.text for finding in findings), findings
 
 

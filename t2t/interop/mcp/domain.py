@@ -98,6 +98,7 @@ def load(member: str, settings_json: str) -> McpDomain:
         rules=brought.rules,
         callers=brought.callers,
         wishes=brought.wishes,
+        forks=False,
         rule_text=policy.strip(),
         tasks=tasks,
         content_hash=_fingerprint(settings, listing, policy, brought.home),

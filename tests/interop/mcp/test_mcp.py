@@ -348,7 +348,8 @@ def test_without_wishes_the_tasks_of_a_file_are_proved_and_played(
     with caplog.at_level(logging.INFO):
         folders = run_stages(config_of(tasks=str(file)), tmp_path)
     assert "explore mcp.parcels: no wishes, so nothing is synthesized" in caplog.text
-    assert "task hopeless of mcp.parcels is left out: reference calls do not reach the final state" in caplog.text
+    reason = "replay: the reference calls do not lead to the final state"
+    assert f"task hopeless of mcp.parcels is left out: {reason}" in caplog.text
     assert list(read_records(folders["synthesize"] / "tasks.jsonl", Task)) == [task]
     assert [one.reward.value for one in read_records(folders["rollout"] / "rollouts.jsonl", Rollout)] == [1.0]
     with Writer(tmp_path / "idle.jsonl") as writer:
