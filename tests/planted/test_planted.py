@@ -10,7 +10,7 @@ from t2t.records import Task
 from t2t.verify.validation import CHECKS
 from tests.planted.corpus import KINDS, Planted, carried_out_tasks, failing, good_tasks, plant
 
-NUM_GOOD = 320
+NUM_GOOD = 520
 PER_KIND = 10
 SEED = 7
 
