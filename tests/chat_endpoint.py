@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
 from aiohttp import web
+
+from t2t.intents.writer import Texts
 
 Answer = tuple[int, Any]
 
@@ -59,3 +62,23 @@ def answering(answer: Callable[[dict[str, Any]], Answer]) -> Generator[Endpoint]
         thread.join()
         loop.run_until_complete(runner.cleanup())
         loop.close()
+
+
+def plain_of(messages):
+    """The plain texts that a prompt holds, by field."""
+    prompt = messages[1]["content"] if isinstance(messages[1], dict) else messages[1].content
+    return dict(re.findall(r"^(\w+(?:\[\d+\])?): (.*)$", prompt, re.MULTILINE))
+
+
+def good_texts(messages):
+    """What a model writes that does as it is told: other words around the same placeholders."""
+    plain = plain_of(messages)
+    named = {field: " and ".join(dict.fromkeys(re.findall(r"\{\w+\}", text))) for field, text in plain.items()}
+    return Texts(
+        opening=f"Good to have you there. {plain['opening']}",
+        reason_for_call=f"You write about this: {named['reason_for_call']}.",
+        known_info=f"You know {named['known_info']}.",
+        unknown_info="You have never read the rules.",
+        task_instructions="You sound relaxed.",
+        changes=[f"Oh, listen. {text}" for field, text in plain.items() if field.startswith("changes[")],
+    )

@@ -4,11 +4,13 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
 
 from t2t.errors import RunError
 
@@ -36,15 +38,38 @@ def open_workers(work: Callable[[T], R], count: int, *, forks: bool) -> Generato
         return
     context = multiprocessing.get_context("fork")
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(work, os.getpid()))
+    with _leaving_at_once():
+        try:
+            yield lambda items: _map(pool, items)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _leaving_at_once() -> Generator[None]:
+    """End without ceremony when told to: an exception amid the pool's locks would leave this process waiting for ever.
+
+    The kernel ends the workers, and whoever starts the stage again makes its files anew.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        os._exit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield lambda items: _map(pool, items)
+        yield
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _map(pool: ProcessPoolExecutor, items: Iterable[Any]) -> Iterator[Any]:
-    futures = [pool.submit(_call, item) for item in items]
+    futures: list[Future[Any]] = []
     try:
+        futures += [pool.submit(_call, item) for item in items]
         for future in futures:
             yield future.result()
     except BrokenProcessPool:

@@ -76,7 +76,9 @@ def validate(domain: Domain, task: Task) -> Validation:
     controls: dict[str, tuple[int, int]] = {}
     evidence = _Evidence(domain, task)
     checks["replay"], checks["rules"] = evidence.problem, evidence.broken
-    if not evidence.problem:
+    if not evidence.problem and not evidence.expected.wishes:
+        checks["motive"] = "the caller wants nothing"
+    elif not evidence.problem:
         for name, check in _BY_EVIDENCE.items():
             checks[name] = check(evidence)
         checks["ambiguity"] = _ambiguity(evidence, controls)
@@ -243,8 +245,6 @@ class _Outcome(NamedTuple):
 def _motive(evidence: _Evidence) -> str:
     expected = evidence.expected
     by_id = {call.id: call for call in evidence.calls}
-    if not expected.wishes:
-        return "the caller wants nothing"
     for meant in expected.wishes:
         if not meant.call and not meant.forbidden_by:
             return f"a wish for {meant.tool} has no call"

@@ -32,7 +32,7 @@ from t2t.records import (
     ToolCall,
     UserScenario,
 )
-from tests.chat_endpoint import answering, said
+from tests.chat_endpoint import answering, good_texts, said
 
 
 def fact(name, value, answer, told):
@@ -222,26 +222,6 @@ def test_the_tries_are_bounded_and_the_last_reason_is_kept():
         GOOD.model_copy(update={"opening": "Hi."}), Malformed("the answer is no JSON", "x"), max_tries=2
     )
     assert made == Rejected(TASK.id, "the answer is no JSON") and len(asked) == 2
-
-
-def plain_of(messages):
-    """The plain texts that a prompt holds, by field."""
-    prompt = messages[1]["content"] if isinstance(messages[1], dict) else messages[1].content
-    return dict(re.findall(r"^(\w+(?:\[\d+\])?): (.*)$", prompt, re.MULTILINE))
-
-
-def good_texts(messages):
-    """What a model writes that does as it is told: other words around the same placeholders."""
-    plain = plain_of(messages)
-    named = {field: " and ".join(dict.fromkeys(re.findall(r"\{\w+\}", text))) for field, text in plain.items()}
-    return Texts(
-        opening=f"Good to have you there. {plain['opening']}",
-        reason_for_call=f"You write about this: {named['reason_for_call']}.",
-        known_info=f"You know {named['known_info']}.",
-        unknown_info="You have never read the rules.",
-        task_instructions="You sound relaxed.",
-        changes=[f"Oh, listen. {text}" for field, text in plain.items() if field.startswith("changes[")],
-    )
 
 
 @pytest.fixture(scope="module")
