@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 WEIGHTS = "weights/smollm2-135m-instruct"
-RUNS = (("training.py", WEIGHTS, "--rows", "4", "--repeats", "3"), ("fuzz.py",), ("validation.py",))
+RUNS = (("training.py", WEIGHTS, "--rows", "4", "--repeats", "3"), ("synthesis.py",), ("fuzz.py",), ("validation.py",))
 
 for name, *arguments in RUNS:
     print(f"== {name}", flush=True)
