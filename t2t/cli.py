@@ -183,14 +183,15 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
-def _settings(section: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def _settings(section: BaseModel | None = None, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Every setting: dotted name, default, meaning."""
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _settings(kind, f"{prefix}{name}.")
+    section = section or RunConfig()
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from _settings(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", str(field.default), " ".join((field.description or "").split())
+            yield f"{prefix}{name}", str(value), " ".join((field.description or "").split())
 
 
 def _settings_names(*, sections: bool = False) -> list[str]:
