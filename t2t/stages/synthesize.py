@@ -2,6 +2,7 @@
 
 import logging
 import random
+import shlex
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -113,7 +114,6 @@ def run(context: StageContext) -> dict[str, JsonValue]:
         walked = parts(config)
         for part in sorted(walked, key=lambda part: part.split != "test"):
             outcomes[part] = _write_part(context, part, sink, models)
-    settings = f"recipe={config.name} seed={config.seed}"
     artifacts = measure(sink.sample.items, sink.write_tools)
     write_card(
         context.folder,
@@ -121,7 +121,7 @@ def run(context: StageContext) -> dict[str, JsonValue]:
         name=config.name,
         funnel={f"{part.domain}/{part.split}": _funnel(context, part, outcomes[part]) for part in walked},
         artifacts=artifacts,
-        settings=settings,
+        settings=shlex.join(_typed(config)),
     )
     Console(highlight=False, stderr=True).print(controls_table(sink.facts))
     check_controls(sink.facts)
@@ -138,6 +138,24 @@ def run(context: StageContext) -> dict[str, JsonValue]:
         },
         "artifacts": artifacts.model_dump(mode="json"),
     }
+
+
+def _typed(config: RunConfig) -> Iterator[str]:
+    """The settings that the tasks follow from, as they are typed, where they are not the defaults."""
+    own, default = (one.model_dump(mode="json") for one in (config, RunConfig()))
+    for section in ("seed", "domain", "explore", "synthesize"):
+        yield from _differences(section, own[section], default[section])
+    yield from _differences("evaluate.domains", own["evaluate"]["domains"], default["evaluate"]["domains"])
+
+
+def _differences(name: str, own: JsonValue, default: JsonValue) -> Iterator[str]:
+    if isinstance(own, dict) and isinstance(default, dict):
+        for key, value in own.items():
+            yield from _differences(f"{name}.{key}", value, default.get(key))
+    elif own != default:
+        # Where a model is reached is a matter of whoever asks it.
+        value = "[URL]" if name.endswith(".base_urls") else orjson.dumps(own).decode()
+        yield f"{name}={value}"
 
 
 def check_controls(facts: CardFacts) -> None:

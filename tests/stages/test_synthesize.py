@@ -1,6 +1,7 @@
 """The stages that explore and synthesize, run as the pipeline runs them, on small parts."""
 
 import json
+import shlex
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from t2t.cli import load_config
 from t2t.config import RunConfig
 from t2t.errors import RunError
 from t2t.records import Task, Validation
@@ -59,6 +61,15 @@ def test_the_number_of_processes_changes_no_byte(walks: Path, tmp_path: Path):
         run(configured(compute={"workers": workers}), tmp_path / f"tasks{workers}", walks)
     assert contents(tmp_path / "walks1") == contents(tmp_path / "walks3") == contents(walks)
     assert contents(tmp_path / "tasks1") == contents(tmp_path / "tasks3")
+
+
+def test_what_the_card_says_to_type_gives_the_same_configuration(walks: Path, tmp_path: Path):
+    config = configured(synthesize={"intents": ("general", "ambiguous+infeasible"), "num_train": 4, "num_test": 4})
+    run(config, tmp_path, walks)
+    typed = next(
+        line for line in (tmp_path / "README.md").read_text().splitlines() if line.startswith("t2t synthesize")
+    )
+    assert load_config(shlex.split(typed)[2:]) == config
 
 
 def test_every_task_has_a_report_and_every_rejection_a_reason(walks: Path, tmp_path: Path):
