@@ -104,7 +104,7 @@ def main() -> None:
             f"domain.train=[{options.domain}]",
             f"domain.size={options.size}",
             "evaluate.domains=[]",
-            f"explore.num_train={-(-options.tasks * 9 // (4 * options.per_trajectory))}",
+            f"explore.num_train={-(-options.tasks * 5 // (2 * options.per_trajectory))}",
             "explore.num_test=100",
             f"synthesize.num_train={options.tasks}",
             "synthesize.num_test=16",

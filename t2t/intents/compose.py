@@ -213,6 +213,8 @@ class _Draft:
             wishes.append(_meant(target, started[-1]))
             if alternative is not None:
                 goal = self._accept(alternative, told_now, started)
+                looks = [_turned(look, target, goal) for look in self.looks]
+                calls += [look for look in looks if look not in calls]
                 calls.append(goal.call)
                 tell += goal.tell
                 wishes.append(_meant(goal, started[-1]))
