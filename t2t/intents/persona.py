@@ -86,7 +86,8 @@ def dress(text: str, persona: Persona, wording: Split, rng: random.Random, kind:
         kind: What is said: the first message, what is told when asked, or a change of mind.
         keep: Values in the text; they come through letter by letter, whatever they look like. Slots in braces do too.
     """
-    if persona == NEUTRAL or not text.strip():
+    # A text that holds one of the characters by which values are hidden stays as it is.
+    if persona == NEUTRAL or not text.strip() or _HIDDEN.search(text):
         return text
     hidden, values = _hide(text, keep)
     before, after = _remarks(persona, wording, rng, kind)
