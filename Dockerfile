@@ -13,14 +13,14 @@ WORKDIR /opt/t2t
 # Dependencies first, so that a change of code does not install them again. What the image has stays as it is:
 # its torch, vLLM and transformers belong together, and its own list of versions constrains what is added.
 COPY pyproject.toml ./
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv pip freeze --system | grep '==' > /opt/image.txt \
-    && UV_LINK_MODE=copy uv pip install --system --compile-bytecode \
+    && UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy uv pip install --system --compile-bytecode \
        --requirements pyproject.toml --extra train --constraints /opt/image.txt
 
 COPY . .
-RUN --mount=type=cache,target=/root/.cache/uv \
-    UV_LINK_MODE=copy uv pip install --system --no-deps --editable . \
+RUN --mount=type=cache,target=/var/cache/uv \
+    UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy uv pip install --system --no-deps --editable . \
     && (userdel --remove ubuntu 2>/dev/null || true) \
     && useradd --uid 1000 --create-home t2t \
     && mkdir -p /cache /home/any runs weights \
