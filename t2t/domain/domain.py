@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,6 +20,8 @@ from t2t.domain.tool import Tool
 from t2t.domain.wish import Callers, Instruction, Wish
 from t2t.errors import ConfigError
 from t2t.records import Assertion, DataSpec, Split, Task, ToolCall
+
+_CLAUSE = re.compile(r"^\W*(\d+(?:\.\d+)+)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class Domain:
     def policy(self) -> str:
         """The rule text that the agent reads."""
         return (self.home / "policy.md").read_text(encoding="utf-8").strip()
+
+    @cached_property
+    def clauses(self) -> frozenset[str]:
+        """Numbers of the policy's clauses; empty where its clauses have none."""
+        return frozenset(_CLAUSE.findall(self.policy))
 
     @cached_property
     def tool_by_name(self) -> MappingProxyType[str, Tool]:

@@ -28,7 +28,6 @@ from t2t.records import Arguments, Blocked, DataSpec, Message, Step, ToolCall, T
 RULE = "policy_rule"
 """Parameter that every write gets here beside its own: the clause that the model relies on."""
 
-_CLAUSE = re.compile(r"^\W*(\d+(?:\.\d+)+)\b", re.MULTILINE)
 _NUMBER = re.compile(r"\d+(?:\.\d+)+")
 _MEAN_BUDGET = 0.6
 _SPREAD_OF_BUDGET = 0.2
@@ -164,7 +163,7 @@ class _Explorer:
         self._model = model
         self._funnel = funnel
         self._seed = f"explore/model/{seed}/{domain.name}/{data.split}"
-        self._clauses = frozenset(_CLAUSE.findall(domain.policy))
+        self._clauses = domain.clauses
         self._system = _SYSTEM.format(rule=_NAME_THE_RULE if self._clauses else "", policy=domain.policy)
         order = random.Random(self._seed)
         names = [wish.tool for wish in domain.wishes]

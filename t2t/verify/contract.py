@@ -49,7 +49,6 @@ _HOSTILE_CALLS = 300
 _MOST_FINDINGS = 12
 
 _WORDINGS: tuple[Split, Split] = ("train", "test")
-_CLAUSE = re.compile(r"^\W*(\d+(?:\.\d+)+)\b", re.MULTILINE)
 _SNAKE = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+\b")
 _WAY_OUT = re.compile(
     r"\b(only|must|should|needs?|use|ask|name|write|give|choose|pick|try|call|another|other|instead|first|until|or|"
@@ -285,7 +284,7 @@ def _refusals(inspection: Inspection) -> Iterator[str]:
 def _clauses(inspection: Inspection) -> Iterator[str]:
     """Every rule cites a clause of policy.md that no other rule cites, and looks at tools that exist."""
     domain = inspection.domain
-    known = set(_CLAUSE.findall(domain.policy))
+    known = domain.clauses
     for clause, count in Counter(rule.clause for rule in domain.rules).items():
         if clause not in known:
             yield f"no line of policy.md begins with clause {clause}"
