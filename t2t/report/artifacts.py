@@ -6,7 +6,6 @@ human-written tasks, whose counts (never their texts) stand in a fingerprint?
 """
 
 import random
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from math import exp, log
@@ -15,11 +14,11 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydantic import Field
 
-from t2t.interop.tau2.fingerprint import Figures, load_fingerprint
+from t2t.interop.tau2.fingerprint import Figures, count_tasks, load_fingerprint
 from t2t.records import Record, Task
 from t2t.report.export import WriteTools, write_names
 from t2t.report.statistics import success_share
-from t2t.report.text import readability, scenario_text, words
+from t2t.report.text import words
 
 T = TypeVar("T")
 
@@ -38,7 +37,6 @@ _MIN_WALKS_PER_SET = 5
 _NUM_WORDS_SHOWN = 5
 _MIN_OPENINGS = 5
 _MIN_SHARE = 0.005
-_VOCABULARY = 2000
 
 
 class Reservoir(Generic[T]):
@@ -263,21 +261,6 @@ def _strongest(model: Any, names: Sequence[str], shown: Sequence[bool]) -> dict[
         ranked = sorted((-round(value, 4), name) for value, name, show in zip(row, names, shown, strict=True) if show)
         found[label] = tuple(name for value, name in ranked if value < 0)[:_NUM_WORDS_SHOWN]
     return found
-
-
-def count_tasks(tasks: Sequence[Task]) -> Figures:
-    """Count tasks in the way that the human-written ones were counted."""
-    texts = [scenario_text(task.scenario) for task in tasks]
-    found = [words(text) for text in texts]
-    vocabulary = Counter(word for one in found for word in one if not re.search(r"\d", word))
-    return Figures(
-        tasks=len(tasks),
-        words=Counter(map(len, found)),
-        vocabulary=dict(sorted(vocabulary.items(), key=lambda item: (-item[1], item[0]))[:_VOCABULARY]),
-        calls=Counter(len(task.expectation.calls) for task in tasks),
-        tools=Counter(call.name for task in tasks for call in task.expectation.calls),
-        readability=Counter(round(readability(text)) for text in texts),
-    )
 
 
 def _family(domain: str) -> str:

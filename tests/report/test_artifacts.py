@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from t2t.interop.tau2.fingerprint import Figures
+from t2t.interop.tau2.fingerprint import Figures, count_tasks
 from t2t.records import Intent, Task, ToolCall
-from t2t.report.artifacts import ArtifactFigures, Distance, Reservoir, Telling, count_tasks, measure
+from t2t.report.artifacts import ArtifactFigures, Distance, Reservoir, Telling, measure
 
 WRITE_TOOLS = {"library": {"renew_loan", "reserve_book"}, "retail": {"cancel_order", "renew_loan"}}
 

@@ -92,7 +92,7 @@ def make_fingerprint() -> Fingerprint:
             holders.update(named | {one for one in whole.identifiers if "@" in one or one[1:] in keys.values()})
         # An id that most tasks share, such as that of telecom's one caller, tells no task from another.
         identifiers.update(identifier_digest(one) for one, count in holders.items() if 2 * count <= len(tasks))
-        figures[member] = _figures(tasks)
+        figures[member] = count_tasks(tasks)
     return Fingerprint(
         version=version(),
         texts=tuple(sorted(texts)),
@@ -119,7 +119,8 @@ def _keys(member: str) -> dict[str, str]:
     return {key.lstrip("#"): key.lstrip("#") for table in tables for key in table or ()}
 
 
-def _figures(tasks: Sequence[Task]) -> Figures:
+def count_tasks(tasks: Sequence[Task]) -> Figures:
+    """Count what tasks are compared by: people's and ours in the same way."""
     texts = [scenario_text(task.scenario) for task in tasks]
     found = [words(text) for text in texts]
     vocabulary = Counter(word for one in found for word in one if not re.search(r"\d", word))
