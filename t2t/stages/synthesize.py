@@ -96,6 +96,8 @@ class _Outcome(NamedTuple):
     """Reasons why none was written."""
     rejected: Counter[str]
     """Reasons why one was not kept: the check that failed, duplicates, contamination, words."""
+    names: Counter[str]
+    """Synthesized tasks kept, by the name of what was asked for, joined intents included."""
 
 
 def run(context: StageContext) -> dict[str, JsonValue]:
@@ -238,7 +240,7 @@ def _fresh(file: Path, stack: ExitStack) -> Lines:
 def _write_part(context: StageContext, part: Part, sink: _Sink, models: WordModels) -> _Outcome:
     config = context.config
     domain = load_domain(part.domain, config.domain.mcp)
-    outcome = _Outcome(Counter(), Counter(), Counter(), Counter())
+    outcome = _Outcome(Counter(), Counter(), Counter(), Counter(), Counter())
     wanted = _wanted(config, part)
     progress = Progress(f"synthesize {part.domain} ({part.split})", sum(wanted.values()), "tasks")
     scope = _scope(config, domain, part)
@@ -248,7 +250,7 @@ def _write_part(context: StageContext, part: Part, sink: _Sink, models: WordMode
         outcome.kept[kept.task.intent.value] += 1
         progress.step()
     progress.close()
-    empty = [name for name in config.synthesize.intents if not outcome.kept[name.split("+")[-1]]]
+    empty = [name for name in config.synthesize.intents if not outcome.names[name]]
     if empty and sum(wanted.values()):
         reasons = (outcome.rejected or outcome.unsuitable).most_common(3)
         raise RunError(
@@ -362,6 +364,7 @@ def _written(
                     continue
                 left[candidate.cell] -= 1
                 kept[(candidate.cell, candidate.plan)] += 1
+                outcome.names[candidate.cell[0]] += 1
                 task = Task.model_validate_json(candidate.task)
                 yield _Kept(task, candidate.task, Validation.model_validate_json(candidate.validation))
 
