@@ -200,7 +200,7 @@ class _Draft:
         for goal in goals:
             if told[goal.call.id].keys() != revealed(openings[goal.call.id], goal.candidate.slots).keys():
                 raise Unsuitable("the opening leaves something to ask")
-        calls = [*scene.reads_before_target]
+        calls = [*scene.calls_before_target]
         if self.carried_out:
             calls += [*self.carried_out.looks, self.carried_out.goal.call]
             calls += [call for _, call in self.carried_out.undo]

@@ -134,7 +134,7 @@ class Scene:
         return value
 
     @property
-    def reads_before_target(self) -> tuple[ToolCall, ...]:
+    def calls_before_target(self) -> tuple[ToolCall, ...]:
         """All calls before the target's, in order, those of other goals included."""
         return tuple(step.call for step in self.trajectory.steps if step.call.id != self.target.call.id)
 
@@ -166,7 +166,7 @@ class Scene:
     def shown_to_caller(self) -> dict[str, str]:
         """What the caller's own looks before the target show, by field."""
         shown: dict[str, str] = {}
-        for call in self.reads_before_target:
+        for call in self.calls_before_target:
             if call.requestor == "user" and call.id not in self.goals:
                 shown |= self.fields_of(call.id)
         return shown
