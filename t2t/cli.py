@@ -163,8 +163,8 @@ def _explain(error: Exception, overrides: Sequence[str], folder: Path) -> str:
     """One line for a composition error: what, where, and the nearest right name."""
     for word in overrides:
         name, _, value = word.lstrip("+~").partition("=")
-        if name in ("recipe", "model") and "," not in value:
-            known = [file.stem for file in (_recipes(folder) if name == "recipe" else _models(folder))]
+        if name in ("recipe", "model", "compute") and "," not in value:
+            known = [file.stem for file in (_recipes(folder) if name == "recipe" else _choices(folder, name))]
             if value not in known:
                 return f"no {name} {value!r}{_nearest(value, known)}; known: {', '.join(known)}"
         elif not word.startswith("+") and name not in _settings_names(sections=True):
@@ -210,8 +210,8 @@ def _recipes(folder: Path) -> list[Path]:
     return sorted((folder.parent / "recipes").glob("*.yaml"))
 
 
-def _models(folder: Path) -> list[Path]:
-    return sorted((folder / "model").glob("*.yaml"))
+def _choices(folder: Path, group: str) -> list[Path]:
+    return sorted((folder / group).glob("*.yaml"))
 
 
 def _usage(command: str) -> str:
@@ -219,7 +219,7 @@ def _usage(command: str) -> str:
     text = _USAGE.format(
         stages=" ".join(_STAGES),
         recipes=", ".join(file.stem for file in _recipes(folder)),
-        models=", ".join(file.stem for file in _models(folder)),
+        models=", ".join(file.stem for file in _choices(folder, "model")),
     )
     if not command:
         return f"{text}\nSettings: t2t run --help\n"

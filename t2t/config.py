@@ -41,8 +41,16 @@ class EngineConfig(Section):
     """Type of weights and activations; ``auto`` is bfloat16 where the hardware multiplies it fast, else float32."""
     start_timeout_s: float = Field(default=600, gt=0)
     """Longest wait for a server to answer."""
+    restarts: int = Field(default=3, ge=0)
+    """Times that a server which died is started again."""
     request_timeout_s: float = Field(default=600, gt=0)
     """Longest wait for one reply."""
+    patience_s: float = Field(default=900, gt=0)
+    """How long a request is tried again while servers fail, a restart included."""
+    replicas: int = Field(default=0, ge=0)
+    """Servers that are started, each on its own share of the GPUs; 0 is one per GPU, or one without a GPU."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the key of `base_urls`; empty sends none."""
     max_num_seqs: int = Field(default=32, ge=1)
     """Talks that the engine decodes at once."""
     cpu_kv_cache_gib: int = Field(default=2, ge=1)
@@ -110,6 +118,8 @@ class ApiConfig(Section):
     """Tokens per reply."""
     request_timeout_s: float = Field(default=120, gt=0)
     """Longest wait for one reply."""
+    patience_s: float = Field(default=120, gt=0)
+    """How long a request is tried again while the endpoint fails."""
     args: dict[str, Any] = {}
     """Further fields of each request, passed as they are."""
 
@@ -129,17 +139,11 @@ class UserConfig(Section):
     """Who plays the caller."""
 
     kind: Literal["scripted", "model"] = "scripted"
-    """``scripted`` follows the scenario to the letter; ``model`` plays it freely, over ``user.api``."""
-    api: ApiConfig = ApiConfig()
-    """The model that plays the caller."""
-
-    @model_validator(mode="after")
-    def _a_model_has_an_endpoint(self) -> "UserConfig":
-        if self.kind == "model" and not (self.api.base_urls and self.api.model):
-            raise ValueError(
-                "user.kind=model needs user.api.base_urls, such as [http://127.0.0.1:8000], and user.api.model"
-            )
-        return self
+    """``scripted`` follows the scenario to the letter; ``model`` plays it freely."""
+    api: ApiConfig = ApiConfig(max_tokens=200)
+    """The model that plays the caller; without ``base_urls`` the untuned model of ``model.source`` is served for it."""
+    redraws: int = Field(default=3, ge=0)
+    """Times that a turn of the model which breaks its scenario is drawn again before it stands."""
 
 
 class DomainConfig(Section):
@@ -240,21 +244,40 @@ class SynthesizeConfig(Section):
         return self
 
 
-class RolloutConfig(Section):
+class TalkConfig(Section):
+    """How talks are played."""
+
+    attempts: int = Field(default=1, ge=1)
+    """Talks per task and agent at most; raising it plays only what is missing."""
+    concurrency: int = Field(default=0, ge=0)
+    """Talks at once; 0 follows what the engine can take."""
+    max_turns: int = Field(default=14, ge=1)
+    """Agent turns per talk."""
+    max_errors: int = Field(default=4, ge=1)
+    """Refused or malformed calls in a row that end a talk."""
+    max_tokens: int = Field(default=160, ge=1)
+    """Tokens per agent turn."""
+    max_talk_tokens: int = Field(default=0, ge=0)
+    """Tokens that the agent may sample in one talk; 0 is no bound."""
+    max_seconds: float = Field(default=3600, gt=0)
+    """Longest talk; time in which a service fails is not counted."""
+    tool_seconds: float = Field(default=10, gt=0)
+    """Longest run of one tool call."""
+    temperature: float = Field(default=0.0, ge=0)
+    """Sampling temperature; 0 is greedy."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Share of the probability that is drawn from."""
+    logprobs: bool = True
+    """Keep the log-probability of each sampled token."""
+
+
+class RolloutConfig(TalkConfig):
     """Playing training tasks."""
 
     agent: Literal["reference", "model"] = "reference"
     """Who plays: the known answer as a talk, or the base model."""
-    attempts: int = Field(default=1, ge=1)
-    """Rollouts per task."""
-    concurrency: int = Field(default=32, ge=1)
-    """Talks at once."""
-    max_turns: int = Field(default=14, ge=1)
-    """Agent turns per talk."""
-    max_errors: int = Field(default=4, ge=1)
-    """Refused calls in a row that end a talk."""
-    max_tokens: int = Field(default=160, ge=1)
-    """Tokens per agent turn."""
+    until_successes: int = Field(default=0, ge=0)
+    """Successes after which a task is not tried again; 0 makes all attempts."""
     temperature: float = Field(default=1.0, ge=0)
     """Sampling temperature of a model agent."""
 
@@ -317,25 +340,15 @@ class TrainConfig(Section):
         return self
 
 
-class EvaluateConfig(Section):
+class EvaluateConfig(TalkConfig):
     """Playing held-out tasks."""
 
     domains: tuple[str, ...] = ("retail",)
     """Domains that no training row comes from; trained domains are always evaluated."""
     num_unseen: int = Field(default=24, ge=0)
     """Held-out tasks played per unseen domain; at most ``synthesize.num_test``."""
-    attempts: int = Field(default=1, ge=1)
-    """Talks per task and model."""
-    concurrency: int = Field(default=32, ge=1)
-    """Talks at once."""
-    max_turns: int = Field(default=14, ge=1)
-    """Agent turns per talk."""
-    max_errors: int = Field(default=4, ge=1)
-    """Refused calls in a row that end a talk."""
-    max_tokens: int = Field(default=160, ge=1)
-    """Tokens per agent turn."""
-    temperature: float = Field(default=0.0, ge=0)
-    """Sampling temperature; 0 is greedy."""
+    weights: Literal["merged", "adapter"] = "merged"
+    """What is served of the tuned model: weights with the adapter merged in, or the base with the adapter by name."""
     tau2: tuple[str, ...] = ()
     """tau2's human-written tasks to play as well, such as ``retail:test``; a model has to play their callers."""
 
@@ -343,6 +356,12 @@ class EvaluateConfig(Section):
 class ComputeConfig(Section):
     """Where stages run."""
 
+    kind: Literal["local", "ray"] = "local"
+    """``local`` is this machine; ``ray`` spreads talks and engines over a Ray cluster."""
+    players: int = Field(default=1, ge=1)
+    """Processes, or Ray actors, that play talks; one is enough until its core is full."""
+    ray_address: str = "auto"
+    """Address of the Ray cluster's head; ``auto`` finds the one that this machine belongs to."""
     workers: int = Field(default=0, ge=0)
     """Processes that explore and synthesize; 0 is one per usable core. They change the speed alone."""
     num_processes: int = Field(default=0, ge=0)

@@ -49,6 +49,9 @@ class ToolResult(Record):
     """True when the call was refused; the database is then unchanged."""
     requestor: Literal["assistant", "user"] = "assistant"
     """Who made the call."""
+    error: Literal["", "malformed", "unknown", "arguments", "refused", "timeout"] = ""
+    """What was wrong: no call could be read from the text, there is no such tool, its arguments are not valid, it
+    refused, or it did not end in time; empty without an error."""
 
 
 class Message(Record):
@@ -62,6 +65,8 @@ class Message(Record):
     """Calls made in this turn, in order, by ``assistant`` or, with tools of their own, by ``user``."""
     result: ToolResult | None = None
     """For ``tool`` only: the result, whose ``content`` equals this message's."""
+    reasoning: str = ""
+    """What a model thought before it spoke; nobody else is shown it."""
 
 
 class DataSpec(Record):
@@ -353,6 +358,10 @@ class StopReason(StrEnum):
     """Too many calls in a row were refused."""
     CONTEXT_OVERFLOW = "context_overflow"
     """The next prompt would not fit the model's context."""
+    MAX_TOKENS = "max_tokens"
+    """The agent had sampled as many tokens as a talk may have."""
+    TIMEOUT = "timeout"
+    """The talk took too long; what a service made it wait for while it failed is not counted."""
     USER_FAILED = "user_failed"
     """The simulated caller broke down; no fault of the agent."""
 
@@ -366,6 +375,22 @@ class Turn(Record):
     """Ids the model returned, stop token included; shape (m,)."""
     finish_reason: str = ""
     """``stop`` or ``length``, as the engine says."""
+    logprobs: tuple[float, ...] = ()
+    """Natural log-probability of each sampled id before temperature; shape (m,), or empty where none was asked for."""
+
+
+class UserFault(Record):
+    """Something that a model in the part of the caller did wrong, found by code; the agent is not to blame."""
+
+    place: int
+    """Number of messages in the talk when it was said."""
+    kind: Literal["invents", "leaks", "withholds", "ends_early", "speaks_for_agent", "empty"]
+    """It states what its scenario does not hold; tells at once what it should hold back; does not tell what it was
+    asked and knows; hangs up before it had its say; writes the agent's words; says nothing."""
+    text: str
+    """What it said."""
+    kept: bool
+    """True when it was said all the same, since drawing again did not help."""
 
 
 class Reward(Record):
@@ -406,6 +431,8 @@ class Rollout(Record):
     """State hash at the end."""
     reward: Reward
     """The verdict."""
+    user_faults: tuple[UserFault, ...] = ()
+    """What a model that played the caller did wrong, in order; never the agent's fault."""
 
 
 class Example(Record):

@@ -118,7 +118,7 @@ def play_all(
         shower = asyncio.create_task(show())
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(settings.concurrency, len(owed))):
+                for _ in range(min(settings.concurrency or 32, len(owed))):
                     group.create_task(work(queue))
         finally:
             shower.cancel()
