@@ -1,5 +1,6 @@
 """Token ids in, token ids out, over the completions route of vLLM servers."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -61,6 +62,8 @@ class CompletionClient:
             raise ConfigError("engine.base_urls is empty; name a server such as http://127.0.0.1:8000")
         self._name = name
         urls = [f"{url.rstrip('/').removesuffix('/v1')}/v1/completions" for url in base_urls]
+        self.faults = Counter[str]()
+        """Faults of the servers so far, by kind; each was tried again."""
         self._client = ServiceClient(urls, name, timeout_s, retry_delays_s)
 
     def choose_url(self) -> str:

@@ -135,6 +135,8 @@ class VLLMChat:
         self.renderer = Renderer(model.template, model.source)
         """Turns talks into the ids that are sent."""
         self._client = CompletionClient(base_urls, name, engine.request_timeout_s)
+        self.faults = self._client.faults
+        """Faults of the servers so far, by kind; each was tried again."""
         self._prefixes = Prefixes()
         self._sampling = Sampling(max_tokens, temperature, top_p, self.renderer.stop_id)
         self._max_context = model.max_context

@@ -73,8 +73,8 @@ def _run(context: StageContext, *, baseline: bool) -> dict[str, JsonValue]:
         if baseline:
             play_all(tasks, "do_nothing", idle_sessions, config.evaluate, servers, writer, label)
             play_all(tasks, "reference", reference_sessions, config.evaluate, servers, writer, label)
-        with serve(config, source, agent, context.folder / "server.log", config.evaluate) as model:
-            sessions, callers = model_sessions(model, servers), callers_of(config.user, servers)
+        with serve(config, source, agent, context.folder / "server.log", config.evaluate) as served:
+            sessions, callers = model_sessions(served.chat, servers), callers_of(config.user, servers)
             play_all(tasks, agent, sessions, config.evaluate, servers, writer, label, callers)
     agents = defaultdict[str, list[Rollout]](list)
     for rollout in read_records(file, Rollout):

@@ -23,9 +23,9 @@ def run(context: StageContext) -> dict[str, JsonValue]:
         if config.rollout.agent == "reference":
             play_all(tasks, "reference", reference_sessions, config.rollout, servers, writer, "rollout")
         else:
-            with serve(config, config.model.source, "base", context.folder / "server.log", config.rollout) as model:
+            with serve(config, config.model.source, "base", context.folder / "server.log", config.rollout) as served:
                 callers = callers_of(config.user, servers)
-                sessions = model_sessions(model, servers)
+                sessions = model_sessions(served.chat, servers)
                 play_all(tasks, "base", sessions, config.rollout, servers, writer, "rollout", callers)
     return summary(read_records(file, Rollout))
 
