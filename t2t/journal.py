@@ -1,13 +1,11 @@
 """Answers of a model that were paid for, kept on disk: who asks again, asks the file.
 
-One JSON line per answer, found by the hash of everything that it depends on. A line is in the
-hands of the system when `put` returns, so that it outlives the process, and on the disk at most a
-second later; a torn last line is cut off, and its answer is asked for once more.
+One JSON line per answer, found by the hash of everything that it depends on, kept as `t2t.lines` says:
+an answer outlives the process once `put` returns; a torn last line is an answer that is asked for again.
 """
 
 import hashlib
-import os
-import time
+import itertools
 from pathlib import Path
 from types import TracebackType
 
@@ -15,8 +13,7 @@ import orjson
 from pydantic import JsonValue
 
 from t2t.errors import RunError
-
-_SECONDS_BETWEEN_SYNCS = 1.0
+from t2t.lines import Lines
 
 
 def key_of(value: JsonValue) -> str:
@@ -40,16 +37,21 @@ class Journal:
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file
-        self._places: dict[str, int] = {}
-        self._handle = file.open("a+b")
-        try:
-            self._end = self._read_places()
-            self._handle.truncate(self._end)
-        except BaseException:
-            self._handle.close()
-            raise
-        self._synced = time.monotonic()
+        self._places: dict[str, tuple[int, int]] = {}
+        numbers = itertools.count(1)
+
+        def note(line: bytes, place: int) -> None:
+            number = next(numbers)
+            try:
+                entry = orjson.loads(line)
+                self._places.setdefault(entry["key"], (place, len(line)))
+                entry["value"]
+            except (orjson.JSONDecodeError, TypeError, KeyError):
+                raise RunError(
+                    f"{file}:{number} is no answer of a model; delete this line, and it is asked for again"
+                ) from None
+
+        self._lines = Lines(file, note)
 
     def __len__(self) -> int:
         """Answers that are kept."""
@@ -62,34 +64,23 @@ class Journal:
     def get(self, key: str) -> JsonValue:
         """The answer for `key`, None where there is none."""
         place = self._places.get(key)
-        if place is None:
-            return None
-        self._handle.seek(place)
-        return orjson.loads(self._handle.readline())["value"]
+        return None if place is None else orjson.loads(self._lines.read(*place))["value"]
 
     def put(self, key: str, value: JsonValue) -> None:
-        """Keep an answer; the first one for a key stays."""
+        """Keep an answer; the first one for a key stays.
+
+        Raises:
+            OSError: it could not be written, and nothing of it stays in the file.
+        """
         if key in self._places:
             return
-        line = orjson.dumps({"key": key, "value": value}) + b"\n"
-        self._handle.write(line)
-        self._handle.flush()
-        self._places[key] = self._end
-        self._end += len(line)
-        if time.monotonic() - self._synced >= _SECONDS_BETWEEN_SYNCS:
-            self.sync()
-
-    def sync(self) -> None:
-        """Make everything durable that was put so far."""
-        os.fsync(self._handle.fileno())
-        self._synced = time.monotonic()
+        place = self._lines.end
+        self._lines.append_line(orjson.dumps({"key": key, "value": value}))
+        self._places[key] = (place, self._lines.end - place)
 
     def close(self) -> None:
         """Make everything durable and close the file."""
-        try:
-            self.sync()
-        finally:
-            self._handle.close()
+        self._lines.close()
 
     def __enter__(self) -> "Journal":
         """The journal itself."""
@@ -100,20 +91,3 @@ class Journal:
     ) -> None:
         """Close it."""
         self.close()
-
-    def _read_places(self) -> int:
-        """Note where each answer lies; the length of the file without a torn last line."""
-        whole = 0
-        self._handle.seek(0)
-        for number, line in enumerate(self._handle, start=1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                entry = orjson.loads(line)
-                self._places.setdefault(entry["key"], whole)
-            except (orjson.JSONDecodeError, TypeError, KeyError):
-                raise RunError(
-                    f"{self._file}:{number} is no answer of a model; delete this line, and it is asked for again"
-                ) from None
-            whole += len(line)
-        return whole

@@ -1,31 +1,30 @@
 """Artifacts on disk: folders named by what made them, JSONL that survives any kind of end.
 
 ``runs/<stage>/<key>/`` is complete; ``runs/<stage>/<key>.partial/`` is under way or was interrupted.
-Records are appended and made durable in batches of at most a second; a torn last line is one record
-owed. The manifest is written last, then the folder is renamed.
+Records are appended as `t2t.lines` says: a finished one survives the process, a torn last line is one
+record owed. The manifest is written last, then the folder is renamed.
 """
 
 import fcntl
 import hashlib
+import itertools
 import json
 import os
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import orjson
 from pydantic import JsonValue, ValidationError
 
 from t2t.errors import RunError
+from t2t.lines import Lines, whole_lines
 from t2t.records import Record
 
 R = TypeVar("R", bound=Record)
 
 MANIFEST = "manifest.json"
-_SECONDS_BETWEEN_SYNCS = 1.0
 
 
 def hash_of(value: JsonValue) -> str:
@@ -96,81 +95,58 @@ def read_records(file: Path, record_type: type[R]) -> Iterator[R]:
     Raises:
         RunError: a line other than the last does not read; the text names file and line.
     """
-    with file.open("rb") as handle:
-        for number, line in enumerate(handle, start=1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield record_type.model_validate_json(line)
-            except ValidationError as error:
-                raise RunError(
-                    f"{file}:{number} is no {record_type.__name__}: {error.errors()[0]['msg']}; "
-                    "delete the folder to make it again"
-                ) from None
-
-
-class Lines:
-    """Appends lines to a file, durable a second later at most."""
-
-    def __init__(self, file: Path) -> None:
-        """Open `file`, which is made when there is none."""
-        self._handle = file.open("ab")
-        self._synced = time.monotonic()
-        self.count = 0
-        """Lines appended."""
-
-    def append_line(self, line: bytes) -> None:
-        """Add a line; it holds no line end."""
-        self._handle.write(line + b"\n")
-        self.count += 1
-        if time.monotonic() - self._synced >= _SECONDS_BETWEEN_SYNCS:
-            self.sync()
-
-    def sync(self) -> None:
-        """Make everything appended so far durable."""
-        self._handle.flush()
-        os.fsync(self._handle.fileno())
-        self._synced = time.monotonic()
-
-    def __enter__(self) -> Self:
-        """The same."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Make everything durable and close the file."""
+    for number, line in enumerate(whole_lines(file), start=1):
         try:
-            self.sync()
-        finally:
-            self._handle.close()
+            yield record_type.model_validate_json(line)
+        except ValidationError as error:
+            raise RunError(
+                f"{file}:{number} is no {record_type.__name__}: {error.errors()[0]['msg']}; "
+                "delete the folder to make it again"
+            ) from None
 
 
 class Writer(Lines):
-    """Appends records to a JSONL file, durably and each id once."""
+    """Appends records to a JSONL file, durably and each id once.
+
+    Args:
+        file: Made when there is none; a torn last line is cut off, the ids that are there are known.
+
+    Raises:
+        RunError: a line other than the last is no record; the text names file and line.
+    """
 
     def __init__(self, file: Path) -> None:
-        """Open `file`; a torn last line is cut off, the ids that are there are known."""
         self.ids: set[str] = set()
         """Ids of the records in the file."""
-        if file.exists():
-            whole = 0
-            with file.open("rb") as handle:
-                for line in handle:
-                    if not line.endswith(b"\n"):
-                        break
-                    whole += len(line)
-                    self.ids.add(orjson.loads(line)["id"])
-            if whole < file.stat().st_size:
-                os.truncate(file, whole)
-        super().__init__(file)
+        numbers = itertools.count(1)
+
+        def note(line: bytes, place: int) -> None:
+            number = next(numbers)
+            try:
+                self.ids.add(orjson.loads(line)["id"])
+            except (orjson.JSONDecodeError, TypeError, KeyError):
+                raise RunError(f"{file}:{number} is no record; delete this line, and it is made again") from None
+
+        super().__init__(file, note)
 
     def append(self, record: Record) -> bool:
-        """Add a record; False when its id is there already."""
+        """Add a record; False when its id is there already.
+
+        Raises:
+            OSError: it could not be written, and nothing of it stays in the file.
+        """
         record_id: str = getattr(record, "id")  # noqa: B009  every stored record has one
+        return record_id not in self.ids and self.append_bytes(record_id, record.model_dump_json().encode())
+
+    def append_bytes(self, record_id: str, line: bytes) -> bool:
+        """Add a record that is JSON already, without a line end; False when its id is there already.
+
+        Raises:
+            OSError: it could not be written, and nothing of it stays in the file.
+        """
         if record_id in self.ids:
             return False
-        self.append_line(record.model_dump_json().encode())
+        self.append_line(line)
         self.ids.add(record_id)
         return True
 

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "t2t"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"records", "errors", "config", "log", "journal"},
+    {"records", "errors", "config", "log", "lines", "journal"},
     {"domain", "domains", "models"},
     {"explore", "intents", "episode", "verify", "train", "report", "store", "interop"},
     {"stages"},

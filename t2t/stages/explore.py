@@ -15,12 +15,13 @@ from t2t.domain.domain import Domain, load_domain
 from t2t.errors import ConfigError
 from t2t.explore import program
 from t2t.journal import Journal
+from t2t.lines import Lines
 from t2t.log import Progress
 from t2t.models.chat import ChatModel
 from t2t.records import DataSpec, Split, Trajectory
 from t2t.stages.stage import StageContext
 from t2t.stages.workers import open_workers
-from t2t.store import Lines, write_json
+from t2t.store import write_json
 
 log = logging.getLogger(__name__)
 

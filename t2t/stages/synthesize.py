@@ -22,6 +22,7 @@ from t2t.intents.judge import Grade
 from t2t.intents.plan import Plan, plans
 from t2t.intents.scene import Scene, Unsuitable
 from t2t.intents.writer import Rejected
+from t2t.lines import Lines
 from t2t.log import Progress
 from t2t.records import DataSpec, Split, Task, Trajectory, Validation
 from t2t.report.artifacts import SAMPLE_SIZE, Reservoir, measure
@@ -32,7 +33,6 @@ from t2t.stages.explore import FUNNEL, Part, parts
 from t2t.stages.stage import StageContext
 from t2t.stages.words import WordModels, open_word_models
 from t2t.stages.workers import open_workers
-from t2t.store import Lines
 from t2t.verify.duplicates import Contamination, Duplicates, Print, print_of
 from t2t.verify.validation import validate, validate_given
 
