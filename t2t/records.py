@@ -383,7 +383,7 @@ class UserFault(Record):
     """Something that a model in the part of the caller did wrong, found by code; the agent is not to blame."""
 
     place: int
-    """Number of messages in the talk when it was said."""
+    """Number of the caller's turn, from 0, the opening."""
     kind: Literal["invents", "leaks", "withholds", "ends_early", "speaks_for_agent", "empty"]
     """It states what its scenario does not hold; tells at once what it should hold back; does not tell what it was
     asked and knows; hangs up before it had its say; writes the agent's words; says nothing."""

@@ -229,7 +229,8 @@ class Database:
             table, row_id, before, total = self._journal.pop()
             overlay = table._overlay  # pyright: ignore[reportPrivateUsage]
             if before is None:
-                del overlay[row_id]
+                # A write that was interrupted may have been noted and not made.
+                overlay.pop(row_id, None)
             else:
                 overlay[row_id] = before
             self._sum = total

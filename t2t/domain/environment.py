@@ -1,11 +1,12 @@
 """One live copy of a domain's database, used for one episode."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from t2t.domain.database import State
 from t2t.domain.domain import Domain
 from t2t.domain.rule import Constraint, PastCall, Rule, RuleContext
+from t2t.domain.time_limit import TimeUp, run_within
 from t2t.domain.tool import Tool, to_json
 from t2t.errors import ToolError
 from t2t.records import Assertion, DataSpec, ToolCall, ToolResult
@@ -63,23 +64,45 @@ class Environment:
             raise
         if not tool.writes and self.db.savepoint() != savepoint:
             raise TypeError(f"tool {call.name!r} of {self.domain.name} is declared a read but wrote")
+        content = to_json(value)
         self.past.append(PastCall(call, value))
-        return Executed(value, to_json(value), broken)
+        return Executed(value, content, broken)
 
     def breaks(self, call: ToolCall, confirmed: bool | None = None) -> tuple[Rule, ...]:
         """Rules that the call would break now; empty when its arguments are not valid."""
         tool = self.domain.find_tool(call)
         return () if tool is None or _check(tool, call) is None else self._broken(call, confirmed)
 
-    def answer(self, call: ToolCall, confirmed: bool | None = None) -> tuple[ToolResult, tuple[Rule, ...]]:
-        """Execute a call in a talk: a refusal becomes an error result."""
+    def answer(
+        self, call: ToolCall, confirmed: bool | None = None, seconds: float = 0.0
+    ) -> tuple[ToolResult, tuple[Rule, ...]]:
+        """Execute a call in a talk: a refusal becomes an error result, and so does a call that takes too long.
+
+        Args:
+            call: The call.
+            confirmed: Has the caller agreed since the last write? None where there is no caller.
+            seconds: Longest run; 0 is no bound, and neither is there one outside the main thread.
+        """
+        error: Literal["", "unknown", "arguments", "refused", "timeout"] = ""
+        broken: tuple[Rule, ...] = ()
+        mark = self.mark()
         try:
-            done = self.run(call, confirmed)
-            content, broken, is_error = done.content, done.broken, False
-        except ToolError as error:
-            content, broken, is_error = f"Error: {error}", (), True
+            done = run_within(seconds, lambda: self.run(call, confirmed)) if seconds else self.run(call, confirmed)
+            content, broken = done.content, done.broken
+        except ToolError as refusal:
+            content = f"Error: {refusal}"
+            tool = self.domain.find_tool(call)
+            error = "unknown" if tool is None else "arguments" if _check(tool, call) is None else "refused"
+        except TimeUp:
+            self.back_to(mark)
+            content, error = f"Error: {call.name} did not answer within {seconds:g} seconds", "timeout"
         result = ToolResult(
-            call_id=call.id, name=call.name, content=content, is_error=is_error, requestor=call.requestor
+            call_id=call.id,
+            name=call.name,
+            content=content,
+            is_error=bool(error),
+            requestor=call.requestor,
+            error=error,
         )
         return result, broken
 

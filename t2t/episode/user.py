@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from t2t.records import Fact, ToolResult, UserAction, UserScenario
+from t2t.records import Fact, ToolResult, UserAction, UserFault, UserScenario
 
 _PROPOSAL = re.compile(
     r"\b(shall i|should i|do you want me|would you like me|go ahead|proceed|"
@@ -58,6 +58,11 @@ class UserTurn(NamedTuple):
 
 class UserSimulator(Protocol):
     """Someone who plays a caller."""
+
+    @property
+    def faults(self) -> Sequence[UserFault]:
+        """What the simulation did wrong so far."""
+        ...
 
     async def open(self) -> UserTurn:
         """The first message."""
@@ -163,6 +168,9 @@ class ScriptedUser:
 
 class ScriptedSimulator:
     """A `ScriptedUser` as the conversation loop takes callers."""
+
+    faults: Sequence[UserFault] = ()
+    """A script makes none."""
 
     def __init__(self, scenario: UserScenario, seed: str) -> None:
         """Play `scenario`; see `ScriptedUser`."""

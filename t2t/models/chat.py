@@ -20,6 +20,8 @@ class Reply(NamedTuple):
     """Its tokens; empty for models that show none."""
     problem: str = ""
     """Why a call in the text could not be read, for the agent; empty when all is well."""
+    seconds: float = 0.0
+    """How long the try took that gave it; tries that a fault of the service ended are not counted."""
 
 
 class ChatSession(Protocol):

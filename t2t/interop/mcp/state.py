@@ -31,8 +31,7 @@ class Pool:
 
     def take(self) -> Server:
         """A server in its initial state; unless servers can be reset, the next one starts meanwhile."""
-        while self._used:
-            server = self._used.pop()
+        while server := _pop(self._used):
             try:
                 server.call(self.settings.reset, {})
             except InfraError:
@@ -41,7 +40,7 @@ class Pool:
                 raise RunError(f"domain.{self.name}.reset: {error}") from None
             else:
                 return server
-        server = self._fresh.pop() if self._fresh else self._start()
+        server = _pop(self._fresh) or self._start()
         if not self.settings.reset:
             self._fresh.append(self._start())
         return server
@@ -167,6 +166,14 @@ class McpState:
                     f"({content[:80]!r}, before {write.content[:80]!r}); results must not depend on time or chance"
                 )
         return server
+
+
+def _pop(servers: list[Server]) -> Server | None:
+    """The last one; talks of several threads take from the same list."""
+    try:
+        return servers.pop()
+    except IndexError:
+        return None
 
 
 def _stop(*servers: Sequence[Server]) -> None:
