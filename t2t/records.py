@@ -433,6 +433,9 @@ class Rollout(Record):
     """The verdict."""
     user_faults: tuple[UserFault, ...] = ()
     """What a model that played the caller did wrong, in order; never the agent's fault."""
+    agreed: tuple[int, ...] | None = None
+    """Places in `messages` of the texts in which the caller accepts what the agent proposes; None where nobody noted
+    them."""
 
 
 class Example(Record):
