@@ -61,8 +61,8 @@ def end_in_one_line(log: logging.Logger, *, interrupted: str) -> Generator[None]
 
 
 def _disk_is_full(error: BaseException) -> bool:
-    """True when a write found no space; libraries that write checkpoints say so in words only."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    """True when a write found no space, a quota included; libraries that write checkpoints say so in words only."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return True
     if "No space left on device" in str(error) or "PytorchStreamWriter failed writing" in str(error):
         return True

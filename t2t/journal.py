@@ -70,7 +70,7 @@ class Journal:
         """Keep an answer; the first one for a key stays.
 
         Raises:
-            OSError: it could not be written, and nothing of it stays in the file.
+            RunError: it could not be written, and nothing of it stays in the file.
         """
         if key in self._places:
             return

@@ -15,6 +15,8 @@ from typing import Self
 
 import orjson
 
+from t2t.errors import RunError
+
 _SECONDS_BETWEEN_SYNCS = 1.0
 
 
@@ -49,6 +51,7 @@ class Lines:
     """
 
     def __init__(self, file: Path, seen: Callable[[bytes, int], None] | None = None) -> None:
+        self._file = file
         self.count = 0
         """Lines appended."""
         self.end = 0
@@ -68,7 +71,7 @@ class Lines:
         """Add a line; it holds no line end.
 
         Raises:
-            OSError: it could not be written, and nothing of it stays in the file.
+            RunError: it could not be written, and nothing of it stays in the file.
         """
         left = memoryview(line + b"\n")
         if self._torn:
@@ -79,9 +82,11 @@ class Lines:
                 left = left[os.write(self._descriptor, left) :]
             self.end += len(line) + 1
             self._torn = False
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 self._cut()
+            if isinstance(error, OSError):
+                raise self._unwritable(error) from None
             raise
         self.count += 1
         self._unsynced = True
@@ -93,11 +98,18 @@ class Lines:
         return os.pread(self._descriptor, length, place)
 
     def sync(self) -> None:
-        """Make everything appended so far durable; costs nothing when it is already."""
+        """Make everything appended so far durable; costs nothing when it is already.
+
+        Raises:
+            RunError: the disk does not take it.
+        """
         self._synced = time.monotonic()
         if self._unsynced:
+            try:
+                os.fsync(self._descriptor)
+            except OSError as error:
+                raise self._unwritable(error) from None
             self._unsynced = False
-            os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Make everything durable and close the file; a second time does nothing."""
@@ -118,6 +130,12 @@ class Lines:
     ) -> None:
         """Make everything durable and close the file."""
         self.close()
+
+    def _unwritable(self, error: OSError) -> RunError:
+        return RunError(
+            f"{self._file} cannot be written to: {error.strerror}; free some space or mend the disk and start again, "
+            "finished work is kept"
+        )
 
     def _cut(self) -> None:
         """Take off what stands behind the last whole line."""

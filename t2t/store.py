@@ -133,7 +133,7 @@ class Writer(Lines):
         """Add a record; False when its id is there already.
 
         Raises:
-            OSError: it could not be written, and nothing of it stays in the file.
+            RunError: it could not be written, and nothing of it stays in the file.
         """
         record_id: str = getattr(record, "id")  # noqa: B009  every stored record has one
         return record_id not in self.ids and self.append_bytes(record_id, record.model_dump_json().encode())
@@ -142,7 +142,7 @@ class Writer(Lines):
         """Add a record that is JSON already, without a line end; False when its id is there already.
 
         Raises:
-            OSError: it could not be written, and nothing of it stays in the file.
+            RunError: it could not be written, and nothing of it stays in the file.
         """
         if record_id in self.ids:
             return False

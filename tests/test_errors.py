@@ -28,10 +28,11 @@ def test_usage_ends_with_2_a_failed_run_with_1_and_ctrl_c_with_130(caplog):
     "error",
     [
         OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
         RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
         RuntimeError("[enforce fail at inline_container.cc:672] . PytorchStreamWriter failed writing file data/0"),
     ],
-    ids=["system", "safetensors", "torch"],
+    ids=["system", "quota", "safetensors", "torch"],
 )
 def test_a_full_disk_is_one_line_whoever_wrote(error, caplog):
     wrapped = ValueError("could not save")

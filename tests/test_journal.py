@@ -64,6 +64,47 @@ def test_a_broken_line_in_the_middle_names_file_and_line(tmp_path: Path, line):
         Journal(file)
 
 
+FILLS_UP = """
+import resource, sys
+from pathlib import Path
+from t2t.errors import RunError
+from t2t.journal import Journal
+file, room = Path(sys.argv[1]), int(sys.argv[2])
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+with Journal(file) as journal:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        for number in range(20):
+            journal.put(f"k{number}", "v" * number)
+        sys.exit("the disk was never full")
+    except RunError as error:
+        assert "answers.jsonl cannot be written to" in str(error), error
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    for again in range(20):
+        assert (f"k{again}" in journal) == (again < number)
+        journal.put(f"k{again}", "v" * again)
+        assert journal.get(f"k{again}") == "v" * again
+"""
+
+
+@pytest.mark.parametrize("room", [1, 100, 137, 200])
+def test_an_answer_that_fails_half_way_leaves_no_trace_and_with_room_it_goes_on(tmp_path: Path, room: int):
+    file = tmp_path / "answers.jsonl"
+    done = subprocess.run([sys.executable, "-c", FILLS_UP, str(file), str(room)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with Journal(file) as journal:
+        assert [journal.get(f"k{number}") for number in range(20)] == ["v" * number for number in range(20)]
+
+
+@pytest.mark.parametrize("torn", [b"\0" * 4096, b"\0" * 9 + b"}\n", b"half\n{"])
+def test_what_a_loss_of_power_leaves_at_the_end_is_one_answer_owed(tmp_path: Path, torn: bytes):
+    file = tmp_path / "answers.jsonl"
+    file.write_bytes(b'{"key":"a","value":1}\n' + torn)
+    with Journal(file) as journal:
+        journal.put("b", 2)
+        assert (journal.get("a"), journal.get("b"), len(journal)) == (1, 2, 2)
+
+
 def test_keys_follow_content_and_not_order():
     assert key_of({"a": 1, "b": [1, 2]}) == key_of({"b": [1, 2], "a": 1}) != key_of({"a": 1, "b": [2, 1]})
     assert len(key_of(None)) == 64
