@@ -7,7 +7,6 @@ pictures, and a content security policy in the page forbids requests and foreign
 import base64
 import hashlib
 import json
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -16,11 +15,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import JsonValue
 
-from t2t.records import Message, Rollout, ToolCall
+from t2t.records import Message, Rollout
 from t2t.report.content import ReportContent, Talk
 from t2t.report.headline import interval, p_value, percent, points, write_headline
 from t2t.report.plot import plot_loss, plot_success
 from t2t.report.results import CONDITIONS, WORDINGS, CountRow, sort_models
+from t2t.report.talks import checks_with_notes, show_controls, signature
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -100,7 +100,7 @@ def _render_html(content: ReportContent) -> str:
         policies=policies,
         chat=_chat,
         checks=_checks,
-        signature=_signature,
+        signature=signature,
         css=Markup((_TEMPLATES / "report.css").read_text()),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -108,20 +108,7 @@ def _render_html(content: ReportContent) -> str:
 
 
 def _show_controls(value: object) -> object:
-    """Replace control and direction characters, which would hide or reorder text, by visible ones."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    if value.isprintable():
-        return value
-    return "".join(_show_control(character) for character in value)
-
-
-def _show_control(character: str) -> str:
-    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs"):
-        return character
-    if ord(character) < 0x20:
-        return chr(0x2400 + ord(character))
-    return f"\\u{{{ord(character):x}}}"
+    return show_controls(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _write_seconds(seconds: float) -> str:
@@ -134,12 +121,6 @@ def _write_seconds(seconds: float) -> str:
 
 def _compact(value: JsonValue) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _signature(call: ToolCall) -> str:
-    return (
-        f"{call.name}({', '.join(f'{name}={json.dumps(v, ensure_ascii=False)}' for name, v in call.arguments.items())})"
-    )
 
 
 def _flatten(value: JsonValue, prefix: str = "") -> dict[str, JsonValue]:
@@ -168,11 +149,4 @@ def _chat(rollout: Rollout) -> Iterator[Message]:
 
 
 def _checks(talk: Talk) -> list[tuple[str, bool, list[str]]]:
-    """Checks with their notes; a note begins with its check's name and a colon, any other comes last."""
-    notes = list(talk.rollout.reward.notes)
-    rows: list[tuple[str, bool, list[str]]] = []
-    for name, passed in talk.rollout.reward.checks.items():
-        mine = [note for note in notes if note.startswith(f"{name}: ")]
-        notes = [note for note in notes if note not in mine]
-        rows.append((name, passed, [note.removeprefix(f"{name}: ") for note in mine]))
-    return rows + ([("other", False, notes)] if notes else [])
+    return checks_with_notes(talk.rollout.reward)

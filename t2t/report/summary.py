@@ -212,10 +212,11 @@ def _spread_words(counts: Counter[int]) -> str:
 
 
 def _largest(counts: Counter[str], of: int = 0) -> list[str]:
-    """The most frequent, with their share in `of` unless that is 0, and how many kinds are left out."""
+    """The most frequent, with their share in `of` unless that is 0, and the number of all others together."""
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    words = [f"{name} {count}" + (f" ({percent(count / of)})" if of else "") for name, count in ranked[:_MOST_SHOWN]]
-    return words + ([f"{len(ranked) - _MOST_SHOWN} more of other kinds"] if len(ranked) > _MOST_SHOWN else [])
+    if others := sum(count for _, count in ranked[_MOST_SHOWN:]):
+        ranked[_MOST_SHOWN:] = [("others", others)]
+    return [f"{name} {count}" + (f" ({percent(count / of)})" if of else "") for name, count in ranked]
 
 
 def _cost(name: str, value: JsonValue) -> str:

@@ -1,8 +1,10 @@
-"""Choose the talks that a report shows, by a rule that looks at no text."""
+"""Choose the talks that a report shows, by a rule that looks at no text; and write their parts for a reader."""
 
+import json
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 
-from t2t.records import Intent, Rollout, Task
+from t2t.records import Intent, Reward, Rollout, Task, ToolCall
 from t2t.report.content import Talk
 
 
@@ -34,6 +36,42 @@ def choose_talks(rollouts: Sequence[Rollout], tasks: Sequence[Task], trained: Co
         for agent in ("tuned", "base")
         if (agent, picked.task_id) in first
     )
+
+
+def signature(call: ToolCall) -> str:
+    """Write a call as code would: ``find_book(title="Dune")``."""
+    given = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
+    return f"{call.name}({given})"
+
+
+def checks_with_notes(reward: Reward) -> list[tuple[str, bool, list[str]]]:
+    """List the checks of a verdict: name, whether it holds, and its notes.
+
+    A note begins with its check's name and a colon; any other comes last, under ``other``.
+    """
+    notes = list(reward.notes)
+    rows: list[tuple[str, bool, list[str]]] = []
+    for name, passed in reward.checks.items():
+        mine = [note for note in notes if note.startswith(f"{name}: ")]
+        notes = [note for note in notes if note not in mine]
+        rows.append((name, passed, [note.removeprefix(f"{name}: ") for note in mine]))
+    return rows + ([("other", False, notes)] if notes else [])
+
+
+def show_controls(text: str) -> str:
+    """Replace control and direction characters, which would hide or reorder text, by visible ones.
+
+    Line ends and tabs stay.
+    """
+    return text if text.isprintable() else "".join(map(_show_control, text))
+
+
+def _show_control(character: str) -> str:
+    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs"):
+        return character
+    if ord(character) < 0x20:
+        return chr(0x2400 + ord(character))
+    return f"\\u{{{ord(character):x}}}"
 
 
 def _pick(talks: Sequence[Rollout], trained: Collection[str]) -> Iterator[Rollout]:

@@ -202,9 +202,9 @@ def test_lines_say_how_many_succeed_why_talks_end_and_what_they_cost(make_task, 
 
 
 @pytest.mark.parametrize("count", [6, 7])
-def test_a_long_list_ends_in_the_number_of_kinds_left_out(make_task, make_rollout, count: int):
+def test_a_long_list_ends_in_the_number_of_all_others(make_task, make_rollout, count: int):
     talk = make_rollout(make_task("library", 0), "base", False)
     reward = talk.reward.model_copy(update={"broken_clauses": tuple(f"{number}.1" for number in range(count))})
     broke = next(line for line in Summary([talk.model_copy(update={"reward": reward})]).lines() if "broke" in line)
     assert broke.count("library") == 6
-    assert broke.endswith("1 more of other kinds") is (count == 7)
+    assert broke.endswith(", others 1") is (count == 7)
