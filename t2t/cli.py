@@ -31,6 +31,8 @@ commands:
   {stages}
               run one stage
   report      print the report of a run
+  rescore     judge recorded talks anew with today's rules and checks: `rescore recipe=NAME`
+  export      write talks for other programs: `export rollouts recipe=NAME format=openai out=FOLDER`
   domains     list the domains; `domains check NAME` holds one against the contract,
               `domains show NAME` lists its tools
   tau2        tau2's tasks and runner: `tau2 verify`, `tau2 run`, `tau2 import`, `tau2 export`
@@ -77,6 +79,11 @@ def _dispatch(words: list[str]) -> None:
         from t2t.interop.tau2 import commands
 
         commands.run(words, load_config)
+    elif command in ("rescore", "export"):
+        from t2t import pipeline
+        from t2t.report import recorded
+
+        recorded.run(command, words, load_config, pipeline.artifacts)
     elif command == "doctor":
         from t2t import doctor
 
@@ -84,7 +91,7 @@ def _dispatch(words: list[str]) -> None:
     elif command in ("run", "report", *_STAGES):
         _run(command, words)
     else:
-        known = ("run", "report", "domains", "tau2", "doctor", *_STAGES)
+        known = ("run", "report", "rescore", "export", "domains", "tau2", "doctor", *_STAGES)
         raise ConfigError(f"no command {command!r}{_nearest(command, known)}; see t2t --help")
 
 
