@@ -1,8 +1,9 @@
 """Turn talks into token ids: one renderer for rollout, training and evaluation.
 
-Every message is one segment, rendered and tokenised by itself, so a history only grows. The template
-alone writes special tokens: those that stand in a message's text are tokenised as plain characters, so
-nobody can end a turn or speak in another role. Needs neither torch nor transformers.
+What comes between two turns of the agent is one segment, rendered and tokenised by itself, so a history only
+grows. The template alone writes special tokens: those that stand in a message's text are tokenised as plain
+characters, so nobody can end a turn or speak in another role. The template also decides how calls and thoughts
+are written, and so how they are read. Needs neither torch nor transformers.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from t2t.errors import ConfigError
+from t2t.models.calls import Syntax, parse_reply
 from t2t.models.checkpoint import find_checkpoint
 from t2t.records import Message, ToolCall, Turn
 
@@ -30,14 +32,24 @@ IGNORED = -100
 
 _TEMPLATE_DIR = Path(__file__).parent / "templates"
 _MAX_SHARED = 64
+_MAX_SHORT = 16
 _ESCAPE = "\ue000"
 _UNESCAPE = re.compile(_ESCAPE + "([01])")
-_BEFORE = Message(role="user", content="before")
+_LOOKS_SPECIAL = re.compile(r"<\|\w+\|>|<bos>|<\w+_of_turn>")
 _PROBE_TOOLS = '[{"type":"function","function":{"name":"f","description":"F.","parameters":{}}}]'
 _PROBE = (
     Message(role="system", content="system"),
     Message(role="user", content="user"),
-    Message(role="assistant", content="words", tool_calls=(ToolCall(id="call_1", name="f", arguments={"x": [1]}),)),
+    Message(
+        role="assistant",
+        content="words",
+        tool_calls=(
+            ToolCall(id="call_1", name="f", arguments={"x": [1]}),
+            ToolCall(id="call_2", name="f", arguments={}),
+        ),
+        reasoning="thoughts",
+    ),
+    Message(role="tool", content="result"),
     Message(role="tool", content="result"),
     Message(role="assistant", content=" words\n"),
     Message(role="user", content=""),
@@ -61,8 +73,8 @@ class Renderer:
         tokenizer: a checkpoint folder with ``tokenizer.json``, or a hub id.
 
     Raises:
-        ConfigError: there is no such template or tokenizer, or the template does not render messages
-            one by one with a special token at the end of each assistant turn.
+        ConfigError: there is no such template or tokenizer, or the two do not fit: a special token of the template is
+            none of the tokenizer, or what is rendered segment by segment is not the whole.
     """
 
     def __init__(self, template: str, tokenizer: str | Path) -> None:
@@ -73,14 +85,23 @@ class Renderer:
         self._tokenizer = _load_tokenizer(tokenizer)
         self._tokenizer.encode_special_tokens = True
         added = self._tokenizer.get_added_tokens_decoder()
-        self._special_ids = {token.content: number for number, token in added.items() if token.special}
+        special = {token.content: number for number, token in added.items() if token.special}
+        self._special_ids = {content: number for content, number in special.items() if content in self.template}
+        if not self._special_ids:
+            raise ConfigError(f"model.template={template} writes no special token of {tokenizer}")
         longest_first = sorted(self._special_ids, key=len, reverse=True)
         self._special = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
-        self._before = self._render((_BEFORE,), "")
-        self._header = self._render((_BEFORE,), "", header=True).removeprefix(self._before)
+        self._marks = tuple({_ESCAPE, *(content[:2] for content in self._special_ids)})
         self._shared: dict[tuple[str, str], list[int]] = {}
+        self._short: dict[str, list[int]] = {}
+        self._header = self._render((), begun=True, header=True)
         self.stop_id = self.reply_ids(_PROBE[2])[-1]
         """Id of the token that ends an assistant turn."""
+        written = self._reply_part(_PROBE[2])
+        self._syntax: Syntax = "hermes" if "<tool_call>" in written else "json"
+        self._thinks = "</think>" in written
+        first, second = self._render(_PROBE[:1], _PROBE_TOOLS), self._render(_PROBE[1:2], begun=True)
+        self._is_apart = first + second == self._render(_PROBE[:2], _PROBE_TOOLS)
         self._check(template)
 
     @cached_property
@@ -92,11 +113,13 @@ class Renderer:
 
     def text(self, messages: Sequence[Message], tools: str) -> str:
         """The talk as ``apply_chat_template`` writes it; `tools` is the JSON text of the schemas."""
-        return self._render(messages, tools)
+        return self._render(messages, tools, escape=False)
 
     def prompt_ids(self, messages: Sequence[Message], tools: str) -> list[int]:
-        """Ids that begin a talk: its first messages, at least one, and the header of the agent's turn."""
-        return self._first_ids(messages[0], tools) + self._next_ids(messages[1:])
+        """Ids that begin a talk: its messages before the agent's first turn and the header of that turn."""
+        if not self._is_apart or not messages or messages[0].role != "system":
+            return self._tokenize(self._render(messages, tools, header=True))
+        return self._system_ids(messages[0], tools) + self._next_ids(messages[1:])
 
     def continue_ids(self, messages: Sequence[Message], sampled_ids: Sequence[int]) -> list[int]:
         """Ids that go on after a turn: `messages` and the header of the next turn.
@@ -116,6 +139,15 @@ class Renderer:
         stopped = len(sampled_ids) > 0 and sampled_ids[-1] == self.stop_id
         return self.decode(sampled_ids[:-1] if stopped else sampled_ids)
 
+    def parse(self, text: str, first_call: int = 1) -> tuple[Message, str]:
+        """The message that a model's text is, and why a call or a thought in it could not be read, else empty.
+
+        Args:
+            text: what it wrote, without the stop token.
+            first_call: number of the first call; ids run on from ``call_<first_call>``.
+        """
+        return parse_reply(text, first_call, syntax=self._syntax, thinks=self._thinks)
+
     def encode(self, messages: Sequence[Message], tools: str, turns: Sequence[Turn] = ()) -> Encoded:
         """Ids and labels of a talk for training: the ids that a rollout sends and samples.
 
@@ -133,62 +165,63 @@ class Renderer:
             labels.extend(ids if loss else [IGNORED] * len(ids))
 
         remaining = iter(turns)
+        start = 0
         for position, message in enumerate(messages):
             if message.role != "assistant":
-                add(self._segment_ids(message) if position else self._first_ids(message, tools), loss=False)
                 continue
-            segment = self._segment(message) if position else self._render((message,), tools, escape=True)
-            add(self._tokenize(segment.removesuffix(self._reply_part(message))), loss=False)
+            between = messages[start:position]
+            add(self._next_ids(between) if start else self.prompt_ids(between, tools), loss=False)
             sampled = list(next(remaining, Turn()).sampled_ids) or self.reply_ids(message)
             add(sampled, loss=True)
             add(self._missing_stop(sampled), loss=False)
+            start = position + 1
+        rest = messages[start:]
+        add(self._tokenize(self._render(rest, begun=True) if start else self._render(rest, tools)), loss=False)
         return Encoded(input_ids, labels)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, special tokens included."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=False)
 
-    def _first_ids(self, message: Message, tools: str) -> list[int]:
-        """Ids of a talk's first message with the tools; many talks share them, so they are kept."""
-        if message.role != "system":
-            return self._tokenize(self._render((message,), tools, escape=True))
+    def _system_ids(self, message: Message, tools: str) -> list[int]:
+        """Ids of the system message with the tools; many talks share them, so they are kept."""
         key = (message.content, tools)
         if key not in self._shared:
             if len(self._shared) == _MAX_SHARED:
                 self._shared.clear()
-            self._shared[key] = self._tokenize(self._render((message,), tools, escape=True))
-        return list(self._shared[key])
+            self._shared[key] = self._tokenize(self._render((message,), tools))
+        return self._shared[key]
 
     def _next_ids(self, messages: Sequence[Message]) -> list[int]:
-        ids: list[int] = []
-        for message in messages:
-            ids += self._segment_ids(message)
-        return ids + self._tokenize(self._header)
+        return self._tokenize(self._render(messages, begun=True, header=True))
 
     def _missing_stop(self, sampled_ids: Sequence[int]) -> list[int]:
         return [] if sampled_ids and sampled_ids[-1] == self.stop_id else [self.stop_id]
 
-    def _segment_ids(self, message: Message) -> list[int]:
-        return self._tokenize(self._segment(message))
-
-    def _segment(self, message: Message) -> str:
-        """Escaped text that a message adds to a talk that has begun."""
-        return self._render((_BEFORE, message), "", escape=True).removeprefix(self._before)
-
     def _reply_part(self, message: Message) -> str:
-        return self._segment(message).removeprefix(self._header)
+        return self._render((message,), begun=True).removeprefix(self._header)
 
-    def _render(self, messages: Sequence[Message], tools: str, *, header: bool = False, escape: bool = False) -> str:
-        """Text of a talk; escaped, special tokens in what people and tools wrote are broken apart."""
-        values: Any = [[to_openai(message) for message in messages], json.loads(tools) if tools else None]
-        if escape:
-            values = self._break_special(values)
-        return self._compiled.render(messages=values[0], tools=values[1], add_generation_prompt=header)
+    def _render(
+        self,
+        messages: Sequence[Message],
+        tools: str = "",
+        *,
+        begun: bool = False,
+        header: bool = False,
+        escape: bool = True,
+    ) -> str:
+        """Text of a talk, or of messages that go on one; escaped, special tokens in what was said are broken apart."""
+        schemas = json.loads(tools) if tools else None
+        if escape and tools:
+            schemas = self._break_special(schemas)
+        plain = [self._break_special(_to_plain(message)) if escape else _to_plain(message) for message in messages]
+        return self._compiled.render(messages=plain, tools=schemas, begun=begun, add_generation_prompt=header)
 
-    def _break_special(self, values: Any) -> Any:
-        content = json.dumps(values, ensure_ascii=False)
-        if _ESCAPE not in content and not self._special.search(content):
-            return values
+    def _break_special(self, value: Any) -> Any:
+        """A JSON value, with special tokens in its texts broken apart."""
+        content = json.dumps(value, ensure_ascii=False)
+        if not any(mark in content for mark in self._marks):
+            return value
         content = content.replace(_ESCAPE, _ESCAPE + "0")
         return json.loads(self._special.sub(lambda match: f"{match[0][0]}{_ESCAPE}1{match[0][1:]}", content))
 
@@ -199,16 +232,30 @@ class Renderer:
             if place % 2:
                 ids.append(self._special_ids[part])
             elif part:
-                plain = _UNESCAPE.sub(lambda match: _ESCAPE if match[1] == "0" else "", part)
-                ids += self._tokenizer.encode(plain, add_special_tokens=False).ids
+                ids += self._short.get(part) or self._part_ids(part)
+        return ids
+
+    def _part_ids(self, part: str) -> list[int]:
+        """Ids of text between special tokens; those of what the template writes there again and again are kept."""
+        plain = _UNESCAPE.sub(lambda match: _ESCAPE if match[1] == "0" else "", part) if _ESCAPE in part else part
+        ids = self._tokenizer.encode(plain, add_special_tokens=False).ids
+        if len(part) <= _MAX_SHORT:
+            if len(self._short) == _MAX_SHARED:
+                self._short.clear()
+            self._short[part] = ids
         return ids
 
     def _check(self, template: str) -> None:
-        if not self._segment(_PROBE[2]).startswith(self._header) or self.stop_id not in self._special_ids.values():
-            raise ConfigError(f"model.template={template} does not end a turn with a special token of {self._source}")
         whole = self._render(_PROBE, _PROBE_TOOLS)
+        missing = sorted(set(_LOOKS_SPECIAL.findall(whole)) - set(self._special_ids))
+        if missing or self.stop_id not in self._special_ids.values():
+            what = f"writes {missing[0]}, which is no special token" if missing else "ends no turn with a special token"
+            raise ConfigError(f"model.template={template} {what} of {self._source}; choose the template of its family")
         if self.decode(self.encode(_PROBE, _PROBE_TOOLS).input_ids) != whole:
-            raise ConfigError(f"model.template={template} does not render messages one by one with {self._source}")
+            raise ConfigError(f"model.template={template} does not render turn by turn with {self._source}")
+        text = self.reply_text(self.reply_ids(_PROBE[2]))
+        if self.parse(text) != (_PROBE[2].model_copy(update={} if self._thinks else {"reasoning": ""}), ""):
+            raise ConfigError(f"model.template={template} writes calls that are not read back: {text!r}")
 
 
 def read_template(name: str) -> str:
@@ -246,6 +293,14 @@ def to_openai(message: Message) -> dict[str, Any]:
     return plain
 
 
+def _to_plain(message: Message) -> dict[str, Any]:
+    """A message as a template takes it, thoughts included."""
+    plain = to_openai(message)
+    if message.reasoning:
+        plain["reasoning_content"] = message.reasoning
+    return plain
+
+
 class _Generation(Extension):
     """Lets ``{% generation %}`` stand in a template, as transformers does; it changes no text."""
 
@@ -263,9 +318,9 @@ def _compile(template: str) -> Any:
     return environment.from_string(template)
 
 
-def _to_json(value: Any, separators: tuple[str, str] | None = None) -> str:
+def _to_json(value: Any, indent: int | None = None, separators: tuple[str, str] | None = None) -> str:
     """As transformers has it, not as Jinja's own, which writes for HTML."""
-    return json.dumps(value, ensure_ascii=False, separators=separators)
+    return json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
 
 
 def _load_tokenizer(source: str | Path) -> "Tokenizer":

@@ -4,13 +4,13 @@ The server itself is in `t2t.models.server`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from t2t.config import EngineConfig, ModelConfig
-from t2t.models.calls import parse_reply
 from t2t.models.chat import ContextOverflow, Reply
-from t2t.models.completions import CompletionClient, Sampling
+from t2t.models.completions import CompletionClient, Sampling, ids_text
+from t2t.models.http import read_key
 from t2t.models.rendering import Renderer
 from t2t.models.server import VLLMServer
 from t2t.records import Message, Turn
@@ -67,7 +67,8 @@ class VLLMSession:
         self._tools = tools
         self._seed = seed
         self._url = ""
-        self._ids: list[int] = []
+        self._prompt = b""
+        self._num_ids = 0
         self._sampled_ids: list[int] = []
         self._num_replies = 0
         self._num_calls = 0
@@ -79,30 +80,36 @@ class VLLMSession:
             ContextOverflow: the prompt is longer than the context.
             ConfigError: the server does not serve this model.
             InfraError: the service failed and retries did not help.
+            RunError: the server is gone for good.
         """
-        if self._ids:
+        if self._num_ids:
             prompt_ids = self._renderer.continue_ids(messages, self._sampled_ids)
         else:
             prompt_ids = self._renderer.prompt_ids(messages, self._tools)
-        ids = self._ids + prompt_ids
-        room = self._max_context - len(ids)
+        num_ids = self._num_ids + len(prompt_ids)
+        room = self._max_context - num_ids
         if room < 1:
-            raise ContextOverflow(f"the prompt of {len(ids)} tokens leaves no room in {self._max_context}")
-        sampling = self._sampling._replace(max_tokens=min(self._sampling.max_tokens, room))
+            raise ContextOverflow(f"the prompt of {num_ids} tokens leaves no room in {self._max_context}")
+        prompt = b",".join((self._prompt, ids_text(prompt_ids))) if self._num_ids else ids_text(prompt_ids)
         seed = (self._seed + self._num_replies) % _MAX_SEED
         url = self._url or self._client.choose_url()
-        async with self._prefixes.turn(url, messages[0].content if not self._ids else ""):
-            completion, self._url = await self._client.complete(url, ids, sampling, seed)
-        self._ids = ids + completion.ids
+        async with self._prefixes.turn(url, messages[0].content if not self._num_ids else ""):
+            answer = await self._client.complete(prompt, self._sampling, room, seed, prefer=url)
+        completion, self._url = answer.value, answer.url
+        self._prompt = b",".join((prompt, ids_text(completion.ids))) if completion.ids else prompt
+        self._num_ids = num_ids + len(completion.ids)
         self._sampled_ids = completion.ids
         text = self._renderer.reply_text(completion.ids)
-        message, problem = parse_reply(text, first_call=self._num_calls + 1)
+        message, problem = self._renderer.parse(text, first_call=self._num_calls + 1)
         self._num_replies += 1
         self._num_calls += len(message.tool_calls)
         turn = Turn(
-            prompt_ids=tuple(prompt_ids), sampled_ids=tuple(completion.ids), finish_reason=completion.finish_reason
+            prompt_ids=tuple(prompt_ids),
+            sampled_ids=tuple(completion.ids),
+            finish_reason=completion.finish_reason,
+            logprobs=completion.logprobs,
         )
-        return Reply(message, turn, problem)
+        return Reply(message, turn, problem, answer.seconds)
 
 
 class VLLMChat:
@@ -116,9 +123,11 @@ class VLLMChat:
         max_tokens: longest turn in tokens.
         temperature: 0 is greedy.
         top_p: share of the probability that is drawn from.
+        logprobs: keep the log-probability of each sampled token.
+        problem: says why no server will ever answer again; empty while one may.
 
     Raises:
-        ConfigError: template, tokenizer or `base_urls` cannot work.
+        ConfigError: template, tokenizer or `base_urls` cannot work, or the variable of the key is not set.
     """
 
     def __init__(
@@ -131,14 +140,23 @@ class VLLMChat:
         max_tokens: int,
         temperature: float,
         top_p: float = 1.0,
+        logprobs: bool = False,
+        problem: Callable[[], str] = str,
     ) -> None:
         self.renderer = Renderer(model.template, model.source)
         """Turns talks into the ids that are sent."""
-        self._client = CompletionClient(base_urls, name, engine.request_timeout_s)
+        self._client = CompletionClient(
+            base_urls,
+            name,
+            engine.request_timeout_s,
+            engine.patience_s,
+            key=read_key(engine.api_key_env),
+            problem=problem,
+        )
         self.faults = self._client.faults
         """Faults of the servers so far, by kind; each was tried again."""
         self._prefixes = Prefixes()
-        self._sampling = Sampling(max_tokens, temperature, top_p, self.renderer.stop_id)
+        self._sampling = Sampling(max_tokens, temperature, top_p, self.renderer.stop_id, logprobs)
         self._max_context = model.max_context
 
     def open(self, tools: str, seed: int = 0) -> VLLMSession:
