@@ -4,7 +4,9 @@ Hydra composes the values (see `t2t.cli`); these models are the schema. Function
 section, never the whole configuration and never an untyped dict.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +17,31 @@ class Section(BaseModel):
     """Base of all sections: frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+_SECRET_ARGS = ("api_key", "authorization", "hf_token")
+
+
+def _check_servers(base_urls: Sequence[str], args: Mapping[str, Any]) -> None:
+    """Refuse addresses that no client can reach, and every place where a key would end up in files.
+
+    Raises:
+        ValueError: says where; never repeats the value, which may hold a key.
+    """
+    for place, url in enumerate(base_urls):
+        try:
+            parts = urlsplit(url)
+            reachable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            reachable = False
+            parts = urlsplit("")
+        if "@" in url or parts.query or parts.fragment:
+            raise ValueError(f"base_urls[{place}] holds more than host, port and path; put the key into api_key_env")
+        if not reachable:
+            raise ValueError(f"base_urls[{place}] is no address such as http://127.0.0.1:8000")
+    for name in args:
+        if name.replace("-", "_").lower() in _SECRET_ARGS:
+            raise ValueError(f"args.{name} would stand in files; set the variable that api_key_env names instead")
 
 
 class ModelConfig(Section):
@@ -57,6 +84,11 @@ class EngineConfig(Section):
     """KV cache where the engine runs on the CPU."""
     args: dict[str, Any] = {}
     """Further arguments of ``vllm serve`` by their long name with underscores, passed as they are."""
+
+    @model_validator(mode="after")
+    def _no_secret(self) -> "EngineConfig":
+        _check_servers(self.base_urls, self.args)
+        return self
 
 
 class McpCall(Section):
@@ -122,6 +154,11 @@ class ApiConfig(Section):
     """How long a request is tried again while the endpoint fails."""
     args: dict[str, Any] = {}
     """Further fields of each request, passed as they are."""
+
+    @model_validator(mode="after")
+    def _no_secret(self) -> "ApiConfig":
+        _check_servers(self.base_urls, self.args)
+        return self
 
 
 class ModelUseConfig(Section):

@@ -65,7 +65,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.num_requests += 1
         ids = self.server.reply_ids(body["prompt"])
-        choice = {"index": 0, "text": "", "token_ids": ids, "finish_reason": "stop", "prompt_token_ids": body["prompt"]}
+        choice = {"index": 0, "text": "", "finish_reason": "stop"}
+        if body.get("return_token_ids"):
+            choice |= {"token_ids": ids, "prompt_token_ids": body["prompt"]}
+        if body.get("logprobs") is not None:
+            choice["logprobs"] = {"tokens": [f"token_id:{one}" for one in ids], "token_logprobs": [0.0] * len(ids)}
         self._send({"id": "1", "object": "text_completion", "model": body["model"], "choices": [choice]})
 
     def _send(self, value: object) -> None:

@@ -17,7 +17,6 @@ from t2t.config import ApiConfig
 from t2t.journal import Journal, key_of
 from t2t.models.api import ApiChat
 from t2t.models.chat import ContextOverflow
-from t2t.models.http import RETRY_DELAYS_S
 from t2t.records import Message
 
 T = TypeVar("T", bound=BaseModel)
@@ -55,19 +54,15 @@ class StructuredClient:
         api: endpoint, model name, key and sampling.
         name: hash of all that decides an answer beside question and seed; see `t2t.models.use.Served`.
         journal: what was answered before.
-        retry_delays_s: waits before each further try of a request that failed.
 
     Raises:
         ConfigError: no endpoint or no model is named, or the variable of the key is not set.
     """
 
-    def __init__(
-        self, api: ApiConfig, name: str, journal: Journal, retry_delays_s: Sequence[float] = RETRY_DELAYS_S
-    ) -> None:
+    def __init__(self, api: ApiConfig, name: str, journal: Journal) -> None:
         self._api = api
         self._name = name
         self._journal = journal
-        self._retry_delays_s = retry_delays_s
         self._chats: dict[type[BaseModel], ApiChat] = {}
         # What is wrong with the settings is said now, not at the first question.
         ApiChat(api)
@@ -101,7 +96,7 @@ class StructuredClient:
         if form not in self._chats:
             schema = {"name": form.__name__, "schema": form.model_json_schema(), "strict": True}
             args = {**self._api.args, "response_format": {"type": "json_schema", "json_schema": schema}}
-            self._chats[form] = ApiChat(self._api.model_copy(update={"args": args}), self._retry_delays_s)
+            self._chats[form] = ApiChat(self._api.model_copy(update={"args": args}))
         return self._chats[form]
 
 

@@ -13,7 +13,7 @@ from t2t.journal import key_of
 from t2t.models.api import ApiChat
 from t2t.models.chat import ChatModel
 
-_WHERE_AND_HOW_FAST = {"base_urls", "api_key_env", "request_timeout_s"}
+_WHERE_AND_HOW_FAST = {"base_urls", "api_key_env", "request_timeout_s", "patience_s"}
 
 
 class Served(NamedTuple):

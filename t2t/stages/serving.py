@@ -39,6 +39,7 @@ def connect(
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
         top_p=settings.top_p,
+        logprobs=settings.logprobs,
     )
 
 

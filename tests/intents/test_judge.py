@@ -22,7 +22,7 @@ def verdict(realism=8, answers=True):
 
 def grade_all(url, tasks, file, max_tries=2):
     with Journal(file) as journal:
-        client = StructuredClient(ApiConfig(base_urls=(url,), model="j"), "j", journal, retry_delays_s=(0.01,))
+        client = StructuredClient(ApiConfig(base_urls=(url,), model="j", patience_s=0.05), "j", journal)
         return list(judge_all(tasks, client.ask, max_tries=max_tries, concurrency=3, seed=0))
 
 

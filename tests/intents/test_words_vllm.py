@@ -40,8 +40,8 @@ def served(weights_dir, tmp_path_factory):
 
 
 def client_of(served: Served, journal: Journal, url: str = "") -> StructuredClient:
-    api = served.api.model_copy(update={"base_urls": (url,)}) if url else served.api
-    return StructuredClient(api, served.name, journal, retry_delays_s=(0.01,))
+    update = {"patience_s": 0.05, **({"base_urls": (url,)} if url else {})}
+    return StructuredClient(served.api.model_copy(update=update), served.name, journal)
 
 
 GONE = "http://127.0.0.1:9"

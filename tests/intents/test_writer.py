@@ -301,8 +301,8 @@ def test_no_told_value_gets_lost_from_an_opening_or_a_change(many_tasks, data, r
 
 def over_http(url, tasks, file: Path, **options):
     with Journal(file) as journal:
-        api = ApiConfig(base_urls=(url,), model="m", max_tokens=options.pop("max_tokens", 600))
-        client = StructuredClient(api, "m", journal, retry_delays_s=(0.01,))
+        api = ApiConfig(base_urls=(url,), model="m", max_tokens=options.pop("max_tokens", 600), patience_s=0.05)
+        client = StructuredClient(api, "m", journal)
         yield from rewrite_all(tasks, client.ask, **{"max_tries": 3, "concurrency": 4, "seed": 0, **options})
 
 

@@ -52,9 +52,10 @@ def talk(answers, turns, *, env: str = "", tools: str = TOOLS) -> tuple[list[Rep
             model="m",
             api_key_env=env,
             args={"top_p": 0.5},
+            patience_s=0.3,
         )
         try:
-            session = ApiChat(settings, retry_delays_s=(0.01, 0.01)).open(tools, seed=3)
+            session = ApiChat(settings).open(tools, seed=3)
             return [await session.reply(messages) for messages in turns]
         finally:
             await runner.cleanup()
@@ -94,8 +95,8 @@ def test_a_fault_is_tried_again_and_ends_as_one_of_the_service():
     busy = (429, {"error": {"message": "slow down"}}, {"Retry-After": "0"})
     replies, asked = talk([busy, (500, {}), (200, said("Hello."))], [ASK])
     assert replies[0].message.content == "Hello." and len(asked) == 3
-    with pytest.raises(InfraError, match="3 times.*no chat completion"):
-        talk([(200, {"choices": []})] * 3, [ASK])
+    with pytest.raises(InfraError, match="failed [2-9] times within patience_s=0.3, last: .*no chat completion"):
+        talk([(200, {"choices": []})] * 9, [ASK])
 
 
 def test_a_prompt_that_is_too_long_is_an_overflow():
