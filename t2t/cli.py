@@ -31,6 +31,7 @@ commands:
   {stages}
               run one stage
   report      print the report of a run
+  view        show talks: `view recipe=NAME success=false`, `view FILE n=3`
   rescore     judge recorded talks anew with today's rules and checks: `rescore recipe=NAME`
   export      write talks for other programs: `export rollouts recipe=NAME format=openai out=FOLDER`
   domains     list the domains; `domains check NAME` holds one against the contract,
@@ -88,6 +89,8 @@ def _dispatch(words: list[str]) -> None:
         from t2t import doctor
 
         doctor.report(load_config(words))
+    elif command == "view":
+        _view(words)
     elif command in ("run", "report", *_STAGES):
         _run(command, words)
     else:
@@ -106,6 +109,19 @@ def _run(command: str, words: Sequence[str]) -> None:
     if command != "run":
         config = config.model_copy(update={"stages": (command,)})
     pipeline.run(config)
+
+
+def _view(words: Sequence[str]) -> None:
+    from t2t.report import viewer
+
+    request, settings = viewer.read_request(words)
+    folders: dict[str, Path] = {}
+    if not request.file:
+        from t2t import pipeline
+
+        made = pipeline.artifacts(load_config(settings))
+        folders = {name: one.folder if one.complete else one.partial for name, one in made.items()}
+    viewer.view(request, folders)
 
 
 def run_script(stage: str = "") -> None:
@@ -230,6 +246,13 @@ def _usage(command: str) -> str:
     )
     if not command:
         return f"{text}\nSettings: t2t run --help\n"
+    if command == "view":
+        from t2t.report.viewer import Request
+
+        lines = ["usage: t2t view [recipe=NAME | FILE] [WHAT=VALUE ...]", "", "what (default):"]
+        for name, field in Request.model_fields.items():
+            lines.append(f"  {name:12} {field.description} ({field.default})")
+        return "\n".join(lines) + "\n"
     lines = [text, "settings (default):"]
     for name, default, meaning in _settings():
         lines.append(f"  {name} ({default})")

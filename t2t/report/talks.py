@@ -4,7 +4,7 @@ import json
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 
-from t2t.records import Intent, Reward, Rollout, Task, ToolCall
+from t2t.records import CallPattern, Intent, RequiredCall, Reward, Rollout, Task, ToolCall
 from t2t.report.content import Talk
 
 
@@ -38,7 +38,7 @@ def choose_talks(rollouts: Sequence[Rollout], tasks: Sequence[Task], trained: Co
     )
 
 
-def signature(call: ToolCall) -> str:
+def signature(call: ToolCall | CallPattern | RequiredCall) -> str:
     """Write a call as code would: ``find_book(title="Dune")``."""
     given = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
     return f"{call.name}({given})"
