@@ -94,7 +94,7 @@ def _dispatch(words: list[str]) -> None:
     elif command in ("run", "report", *_STAGES):
         _run(command, words)
     else:
-        known = ("run", "report", "rescore", "export", "domains", "tau2", "doctor", *_STAGES)
+        known = ("run", "report", "view", "rescore", "export", "domains", "tau2", "doctor", *_STAGES)
         raise ConfigError(f"no command {command!r}{_nearest(command, known)}; see t2t --help")
 
 
