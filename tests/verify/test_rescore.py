@@ -121,6 +121,16 @@ def test_a_yes_is_heard_where_it_was_said_and_spent_by_the_next_write(recorded: 
     assert late.reward == unheard.reward
 
 
+def test_a_caller_needs_nobodys_yes_for_what_they_do_themselves(recorded: list[Recorded]):
+    task, rollout, name = next(
+        (*one, call.name) for one in recorded for call in calls_of(one.rollout) if call.requestor == "user"
+    )
+    domain = load_domain(task.domain)
+    rule = Rule("9.9", frozenset({name}), lambda context: context.confirmed is not None, "asked", ("asked",))
+    new = rescore(rollout, task, replace(domain, rules=(*domain.rules, rule)))
+    assert new == rollout
+
+
 def test_a_result_that_differs_by_one_character_names_the_domain_and_the_call(recorded: list[Recorded]):
     task, rollout = a_success(recorded, "retail")
     place = next(place for place, message in enumerate(rollout.messages) if message.result)
