@@ -201,9 +201,13 @@ def external_tool(
         for key, schema in properties.items()
     )
 
+    fits = _plain_check(input_schema)
+
     def check(arguments: Mapping[str, JsonValue]) -> dict[str, Any]:
         _require_keepable(name, arguments, properties)
         given = dict(arguments)
+        if fits is not None and fits(given):
+            return given
         for error in validator.iter_errors(given):
             where = ".".join(str(part) for part in error.absolute_path)
             raise ToolError(f"{name}: {f'argument {where!r}: ' if where else ''}{error.message}")
@@ -215,6 +219,44 @@ def external_tool(
 def to_json(value: Any) -> str:
     """JSON text of a tool's value, as the agent reads it; a plain string stays as it is."""
     return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+_PLAIN_TYPES = {"string": str, "boolean": bool}
+_DESCRIBING = frozenset({"title", "description", "default", "examples"})
+
+
+def _plain_check(schema: Mapping[str, JsonValue]) -> Callable[[Mapping[str, JsonValue]], bool] | None:
+    """True for arguments that certainly fit; None for a schema beyond strings, booleans and lists of them.
+
+    Most schemas are so plain, and a validator takes a hundred times longer to find that all is well.
+    """
+    properties = cast(dict[str, dict[str, JsonValue]], schema.get("properties", {}))
+    kinds: dict[str, tuple[bool, type]] = {}
+    for name, one in properties.items():
+        is_list = one.get("type") == "array"
+        inner = cast(dict[str, JsonValue], one.get("items", {})) if is_list else one
+        kind = _PLAIN_TYPES.get(str(inner.get("type")))
+        known = _DESCRIBING | {"type", "items"} if is_list else _DESCRIBING | {"type"}
+        if kind is None or not one.keys() <= known or not inner.keys() <= _DESCRIBING | {"type"}:
+            return None
+        kinds[name] = is_list, kind
+    if not schema.keys() <= _DESCRIBING | {"type", "properties", "required", "additionalProperties"}:
+        return None
+    required = frozenset(cast(list[str], schema.get("required", [])))
+
+    def fits(arguments: Mapping[str, JsonValue]) -> bool:
+        if not required <= arguments.keys():
+            return False
+        for name, value in arguments.items():
+            is_list, kind = kinds[name]
+            if not is_list:
+                if type(value) is not kind:
+                    return False
+            elif not isinstance(value, list) or not all(type(item) is kind for item in value):
+                return False
+        return True
+
+    return fits
 
 
 def _kinds_in(annotation: Any) -> Iterator[str]:

@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,6 +86,7 @@ def load_source(member: str) -> Source:
         tool_kits["user"] = type(prototype.user_tools)
     if member == "telecom":
         tool_kits = _settle_telecom(tool_kits)
+    tool_kits = {side: _bind_once(kit) for side, kit in tool_kits.items()}
     return Source(
         member=member,
         prototype=prototype,
@@ -143,6 +144,17 @@ def _settle_telecom(tool_kits: Mapping[Side, type]) -> dict[Side, type]:
             return self.db.default_vpn_details
 
     return {"assistant": Tools, "user": UserTools}
+
+
+def _bind_once(tool_kit: Any) -> type:
+    """A class of tools that looks its tools up once; tau2's does so twice for every call."""
+
+    class Kit(tool_kit):
+        @cached_property
+        def tools(self) -> Mapping[str, Any]:
+            return {name: getattr(self, name) for name in self._func_tools}
+
+    return Kit
 
 
 @lru_cache

@@ -10,11 +10,16 @@ have equal hashes exactly when tau2's two database hashes are equal.
 """
 
 import ast
+import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any, NamedTuple, TypeVar
+
+import orjson
+from pydantic import BaseModel
 
 from t2t.errors import ToolError
 from t2t.interop.tau2.source import Side, Source, import_tau2, pristine_vpn
@@ -23,6 +28,7 @@ from t2t.records import Arguments, Assertion, Split, ToolCall
 _MODULUS = 1 << 128
 _FAILURES = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError, AssertionError)
 _LARGEST_POWER = 64
+_ATOMS = frozenset({str, int, float, bool, NoneType})
 
 Key = tuple[Side, str, str | int | None]
 """Side, table, and the entry's key or place; None where the table is one object."""
@@ -70,6 +76,14 @@ class _Entries(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def items(self) -> ItemsView[str, Any]:
+        """Keys and rows; a read that looks through a whole table is not slowed down where nothing was written."""
+        return super().items() if self._state.alters(self._side, self._name) else self._base.items()
+
+    def values(self) -> ValuesView[Any]:
+        """Rows; see `items`."""
+        return super().values() if self._state.alters(self._side, self._name) else self._base.values()
 
     def __setitem__(self, key: str, row: Any) -> None:
         self._state.add((self._side, self._name, key), row)
@@ -130,6 +144,7 @@ class Tau2State:
         self._own = dict(start.rows)
         self._sum = start.hash_sum
         self._working: dict[Key, Any] | None = None
+        self._seen: dict[Key, Any] = {}
         self._journal: list[tuple[Key, _Own | None, int]] = []
         views = {side: View(self, side, database) for side, database in source.databases.items()}
         self.agent: Any = views["assistant"]
@@ -156,15 +171,25 @@ class Tau2State:
         """
         if name == "calculate" and _explodes(arguments.get("expression")):
             raise ToolError(f"exponents go up to {_LARGEST_POWER}")
-        call = _message("ToolCall")(id="", name=name, arguments=dict(arguments), requestor=requestor)
         before = self.savepoint()
-        if self._source.syncs or name in self._source.writers:
-            answer = self._write(lambda: self._environment.get_response(call))
-        else:
-            answer = self._refuse(lambda: self._environment.get_response(call))
-        if answer.error and self.savepoint() == before:
-            raise ToolError(answer.content.removeprefix("Error: "))
-        return answer.content
+        writes = self._source.syncs or name in self._source.writers
+        run = self._write if writes else self._refuse
+        content, failed = run(lambda: self._respond(name, arguments, requestor))
+        if failed and self.savepoint() == before:
+            raise ToolError(content.removeprefix("Error: "))
+        return content
+
+    def _respond(self, name: str, arguments: Arguments, requestor: Side) -> tuple[str, bool]:
+        """What tau2's environment answers, and whether that is an error; its own method also writes a log."""
+        environment, failed = self._environment, False
+        try:
+            value = environment.make_tool_call(name, requestor=requestor, **arguments)
+            environment.sync_tools()
+        except Exception as error:  # noqa: BLE001  tau2 answers with whatever a tool raises
+            value, failed = f"Error: {error}", True
+        content: str = environment.to_json_str(value)
+        content.encode()  # half a character is no answer
+        return content, failed
 
     def run_reference(self, calls: Sequence[ToolCall]) -> list[str]:
         """Run reference calls as tau2's evaluator does: past errors, and without bringing the databases in line.
@@ -236,7 +261,8 @@ class Tau2State:
         own = self._own.get(key)
         row = base if own is None else own.row
         if self._working is not None and row is not None:
-            row = self._working[key] = row.model_copy(deep=True)
+            self._seen[key] = row
+            row = self._working[key] = _copy(row, {})
         return row
 
     def add(self, key: Key, row: Any) -> None:
@@ -249,6 +275,10 @@ class Tau2State:
         """True when the episode has a row of its own under `key`."""
         return key in self._own or (self._working is not None and key in self._working)
 
+    def alters(self, side: Side, table: str) -> bool:
+        """True when a table may look other than at the start: it has rows of the episode, or a call may write."""
+        return self._working is not None or any(owner == side and name == table for owner, name, _ in self._own)
+
     def own_keys(self, side: Side, table: str) -> list[str | int | None]:
         """Keys of a table's rows that are the episode's own, in the order they came."""
         keys = dict.fromkeys((*self._own, *(self._working or ())))
@@ -256,10 +286,10 @@ class Tau2State:
 
     def _write(self, run: Callable[[], T]) -> T:
         """Run something that may write, and keep the rows that come out different."""
-        self._working = {}
+        self._working, self._seen = {}, {}
         try:
             result = self._refuse(run)
-            digests = self._refuse(lambda: {key: _digest(key, row) for key, row in (self._working or {}).items()})
+            digests = self._refuse(self._digests)
         finally:
             working, self._working = self._working, None
         for key, digest in digests.items():
@@ -270,6 +300,11 @@ class Tau2State:
                 self._sum = (self._sum + digest - old) % _MODULUS
                 self._own[key] = _Own(working[key], digest)
         return result
+
+    def _digests(self) -> dict[Key, int]:
+        """Digests of the rows that a call may have changed; most were only looked at."""
+        rows = self._working or {}
+        return {key: _digest(key, row) for key, row in rows.items() if not _is_same(row, self._seen.get(key))}
 
     def _refuse(self, run: Callable[[], T]) -> T:
         """Run something of tau2; what fails past its own handling is a refusal too."""
@@ -312,8 +347,44 @@ class Tau2State:
         self._write(write)
 
 
-def _message(name: str) -> Any:
-    return getattr(import_tau2("data_model.message"), name)
+def _copy(value: Any, memo: dict[int, Any]) -> Any:
+    """A deep copy of a row, several times as fast as pydantic's; what a row holds twice is held twice again."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if id(value) in memo:
+        return memo[id(value)]
+    if kind is dict:
+        copied = memo[id(value)] = {}
+        for key, inner in value.items():
+            copied[key] = _copy(inner, memo)
+        return copied
+    if kind is list:
+        memo[id(value)] = listed = []
+        listed.extend([_copy(inner, memo) for inner in value])
+        return listed
+    if isinstance(value, BaseModel) and value.__pydantic_private__ is None and not value.__pydantic_extra__:
+        model = memo[id(value)] = object.__new__(kind)
+        fields = {name: _copy(inner, memo) for name, inner in value.__dict__.items()}
+        object.__setattr__(model, "__dict__", fields)
+        object.__setattr__(model, "__pydantic_fields_set__", set(value.__pydantic_fields_set__))
+        object.__setattr__(model, "__pydantic_extra__", copy.copy(value.__pydantic_extra__))
+        object.__setattr__(model, "__pydantic_private__", None)
+        return model
+    return copy.deepcopy(value, memo)
+
+
+def _is_same(row: Any, seen: Any) -> bool:
+    """True only for rows with the same digest; comparing them takes a fraction of a digest."""
+    if not isinstance(row, BaseModel) or not isinstance(seen, BaseModel):
+        return False
+    plain, before = row.model_dump(warnings=False), seen.model_dump(warnings=False)
+    if plain != before:
+        return False
+    try:  # 1 and 1.0 are equal, and no digest of theirs is
+        return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS) == orjson.dumps(before, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return False
 
 
 def _digest(key: Key, row: Any) -> int:
