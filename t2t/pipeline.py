@@ -24,10 +24,11 @@ from typing import NoReturn
 from pydantic import JsonValue
 
 from t2t import log as logs
-from t2t.config import ApiConfig, ModelUseConfig, RunConfig
+from t2t.config import ApiConfig, ModelUseConfig, RunConfig, TalkConfig
 from t2t.domain.domain import load_domain
-from t2t.errors import ConfigError, end_in_one_line
+from t2t.errors import ConfigError, RunError, end_in_one_line
 from t2t.stages import evaluate, explore, filter, report, rollout, synthesize, train
+from t2t.stages.earlier import verifier_hash
 from t2t.stages.stage import Stage, StageContext
 from t2t.store import Artifact, hash_of, write_json
 
@@ -58,8 +59,38 @@ def _caller(config: RunConfig) -> JsonValue:
     )
 
 
-def _talk_settings(settings: "dict[str, JsonValue]") -> JsonValue:
-    return {name: value for name, value in settings.items() if name != "concurrency"}
+_HOW_MANY = {"attempts", "until_successes"}
+_WHICH = {"domains", "num_unseen", "tau2"}
+
+
+def _talks(config: RunConfig, settings: TalkConfig, *, model: bool, leave_out: Set[str] = frozenset()) -> JsonValue:
+    """What decides a talk: settings, code of the loop and of the callers, and the models that speak."""
+    own: JsonValue = settings.model_dump(mode="json", exclude={"concurrency", *leave_out})
+    return [own, _code("episode"), [_model(config), _caller(config), config.engine.dtype] if model else ""]
+
+
+def _rollout(config: RunConfig) -> JsonValue:
+    return [_talks(config, config.rollout, model=config.rollout.agent == "model"), verifier_hash()]
+
+
+def _rollout_family(config: RunConfig) -> JsonValue:
+    return _talks(config, config.rollout, model=config.rollout.agent == "model", leave_out=_HOW_MANY)
+
+
+def _evaluate(config: RunConfig) -> JsonValue:
+    return [_talks(config, config.evaluate, model=True), verifier_hash()]
+
+
+def _evaluate_family(config: RunConfig) -> JsonValue:
+    return _talks(config, config.evaluate, model=True, leave_out=_HOW_MANY | _WHICH)
+
+
+def _code(package: str) -> str:
+    """Hash of the source files of a package of this project, 12 hex digits."""
+    digest = hashlib.sha256()
+    for file in sorted((Path(__file__).parent / package).glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def _asked(config: RunConfig, use: ModelUseConfig, module: str) -> JsonValue:
@@ -94,32 +125,11 @@ def _synthesize(config: RunConfig) -> JsonValue:
 STAGES: tuple[Stage, ...] = (
     Stage("explore", 2, (), _explore, explore.run),
     Stage("synthesize", 2, ("explore",), _synthesize, synthesize.run),
-    Stage(
-        "rollout",
-        1,
-        ("synthesize",),
-        lambda c: [
-            _talk_settings(c.rollout.model_dump(mode="json")),
-            [_model(c), _caller(c)] if c.rollout.agent == "model" else "",
-        ],
-        rollout.run,
-    ),
+    Stage("rollout", 2, ("synthesize",), _rollout, rollout.run, _rollout_family),
     Stage("filter", 1, ("synthesize", "rollout"), lambda c: c.filter.model_dump(mode="json"), filter.run),
-    Stage(
-        "baseline",
-        1,
-        ("synthesize",),
-        lambda c: [_talk_settings(c.evaluate.model_dump(mode="json")), _model(c), _caller(c), c.engine.dtype],
-        evaluate.run_baseline,
-    ),
+    Stage("baseline", 2, ("synthesize",), _evaluate, evaluate.run_baseline, _evaluate_family),
     Stage("train", 1, ("filter", "rollout"), lambda c: [c.train.model_dump(mode="json"), _model(c)], train.run),
-    Stage(
-        "evaluate",
-        1,
-        ("synthesize", "train"),
-        lambda c: [_talk_settings(c.evaluate.model_dump(mode="json")), _model(c), _caller(c), c.engine.dtype],
-        evaluate.run_tuned,
-    ),
+    Stage("evaluate", 2, ("synthesize", "train"), _evaluate, evaluate.run_tuned, _evaluate_family, ("train",)),
 )
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
 
@@ -222,7 +232,7 @@ def make(config: RunConfig, stage: Stage, found: dict[str, Artifact]) -> None:
         if artifact.complete:
             return
         started = time.monotonic()
-        result = stage.run(StageContext(config, folder, inputs))
+        result = stage.run(StageContext(config, folder, inputs, _family(config, stage, found)))
         manifest: dict[str, JsonValue] = {
             "stage": stage.name,
             "key": artifact.key,
@@ -238,12 +248,19 @@ def make(config: RunConfig, stage: Stage, found: dict[str, Artifact]) -> None:
         log.info("%s: done in %s (%s)", stage.name, logs.spoken(time.monotonic() - started), artifact.folder)
 
 
+def _family(config: RunConfig, stage: Stage, found: dict[str, Artifact]) -> str:
+    if stage.family is None:
+        return ""
+    decided_by: JsonValue = {name: found[name].key for name in stage.family_reads}
+    return hash_of([stage.name, stage.version, config.seed, stage.family(config), decided_by])
+
+
 def _make_apart(config: RunConfig, stage: Stage, found: dict[str, Artifact]) -> None:
     """Make one artifact in a process of its own, which ends when this one does."""
     file = found[stage.name].partial.with_suffix(".config.json")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(config.model_dump_json(), encoding="utf-8")
-    command = [sys.executable, "-m", "t2t.pipeline", stage.name, str(file), str(os.getpid())]
+    command = [sys.executable, "-m", "t2t.pipeline", stage.name, str(file), str(os.getpid()), found[stage.name].key]
     if stage.name == "train" and config.compute.num_processes > 1:
         count = str(config.compute.num_processes)
         command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", count, *command[1:]]
@@ -364,15 +381,20 @@ def exit_on_sigterm() -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Run one stage of a resolved configuration: ``python -m t2t.pipeline STAGE CONFIG PARENT``."""
-    name, file, parent = arguments
+    """Run one stage of a resolved configuration: ``python -m t2t.pipeline STAGE CONFIG PARENT [KEY]``."""
+    name, file, parent, *expected = arguments
     exit_on_sigterm()
     _end_with(int(parent))
     logs.configure()
     config = RunConfig.model_validate_json(Path(file).read_text(encoding="utf-8"))
     stage = next(stage for stage in STAGES if stage.name == name)
     with end_in_one_line(log, interrupted=""):
-        make(config, stage, artifacts(config))
+        found = artifacts(config)
+        if expected and expected != [found[name].key]:
+            raise RunError(
+                f"{name}: files of this project or of a domain were changed after the run began; start it again"
+            )
+        make(config, stage, found)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,14 @@ LAYERS = (
     {"records", "errors", "config", "log", "lines", "journal"},
     {"domain", "domains", "models"},
     {"explore", "intents", "episode", "verify", "train", "report", "store", "interop"},
+    {"scheduling"},
     {"stages"},
     {"pipeline", "doctor"},
     {"cli"},
 )
 """Parts of the package from the bottom up; a part may import its own layer and those below."""
 
-HEAVY = {"torch", "vllm", "transformers", "trl", "peft", "accelerate", "datasets", "sklearn", "pyarrow", "rensa"}
+HEAVY = {"torch", "vllm", "transformers", "trl", "peft", "accelerate", "datasets", "sklearn", "pyarrow", "rensa", "ray"}
 
 
 def level_of(part: str) -> int:

@@ -10,11 +10,11 @@ from typing import cast
 from pydantic import JsonValue
 
 from t2t.config import RunConfig
-from t2t.records import Rollout, Task
-from t2t.stages.rollout import is_training, summary
-from t2t.stages.serving import serve
+from t2t.records import Task
+from t2t.stages.earlier import take_over
+from t2t.stages.rollout import is_training
 from t2t.stages.stage import StageContext
-from t2t.stages.talks import callers_of, idle_sessions, model_sessions, play_all, reference_sessions
+from t2t.stages.talks import close_books, play_with_model, play_without_model, sum_up
 from t2t.store import Writer, read_records
 
 
@@ -62,21 +62,18 @@ def run_tuned(context: StageContext) -> dict[str, JsonValue]:
 
 def _run(context: StageContext, *, baseline: bool) -> dict[str, JsonValue]:
     config = context.config
-    every = list(read_records(context.inputs["synthesize"] / "tasks.jsonl", Task))
-    tasks = held_out_tasks(config, every)
+    tasks = held_out_tasks(config, list(read_records(context.inputs["synthesize"] / "tasks.jsonl", Task)))
     label = "baseline" if baseline else "evaluate"
-    file = context.folder / "rollouts.jsonl"
-    agent = "base" if baseline else "tuned"
-    servers = config.domain.mcp
-    source = config.model.source if baseline else str(context.inputs["train"] / "merged")
-    with Writer(file) as writer:
+    agents = ("do_nothing", "reference", "base") if baseline else ("tuned",)
+    with Writer(context.folder / "rollouts.jsonl") as writer:
+        taken = take_over(context, tasks, writer, agents, config.evaluate.attempts)
         if baseline:
-            play_all(tasks, "do_nothing", idle_sessions, config.evaluate, servers, writer, label)
-            play_all(tasks, "reference", reference_sessions, config.evaluate, servers, writer, label)
-        with serve(config, source, agent, context.folder / "server.log", config.evaluate) as served:
-            sessions, callers = model_sessions(served.chat, servers), callers_of(config.user, servers)
-            play_all(tasks, agent, sessions, config.evaluate, servers, writer, label, callers)
-    agents = defaultdict[str, list[Rollout]](list)
-    for rollout in read_records(file, Rollout):
-        agents[rollout.agent].append(rollout)
-    return {"count": len(tasks), "agents": cast(JsonValue, {name: summary(found) for name, found in agents.items()})}
+            play_without_model(context, tasks, writer, "do_nothing", "evaluate", label)
+            play_without_model(context, tasks, writer, "reference", "evaluate", label)
+            play_with_model(context, tasks, writer, "base", "evaluate", label)
+        else:
+            play_with_model(context, tasks, writer, "tuned", "evaluate", label, tuned=context.inputs["train"])
+    found = sum_up(context.folder)
+    books = close_books(context.folder, agents[-1], found[agents[-1]]) if agents[-1] in found else {}
+    outcomes = {name: summary.as_json() for name, summary in found.items()}
+    return {"count": len(tasks), "agents": cast(JsonValue, outcomes), **taken, **books}

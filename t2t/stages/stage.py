@@ -17,6 +17,8 @@ class StageContext(NamedTuple):
     """Where to write; what an interrupted run left there is kept."""
     inputs: Mapping[str, Path]
     """Complete folders of the stages it reads, by stage name."""
+    family: str = ""
+    """Hash of all that decides a single record, for stages that take records over; see `Stage.family`."""
 
 
 class Stage(NamedTuple):
@@ -31,3 +33,8 @@ class Stage(NamedTuple):
     """The settings that its artifact depends on; nothing that only changes speed."""
     run: Callable[[StageContext], dict[str, JsonValue]]
     """Does the work and returns what the manifest says about it."""
+    family: Callable[[RunConfig], JsonValue] | None = None
+    """The settings that decide a single record: artifacts that agree in them, in the version, the seed and in what
+    `family_reads` names may take over each other's records."""
+    family_reads: tuple[str, ...] = ()
+    """Stages among `reads` whose artifact decides a record as a whole, such as the weights that play."""

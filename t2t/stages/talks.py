@@ -1,134 +1,103 @@
-"""Playing many tasks at once; shared by the stages that roll out and that evaluate."""
+"""Playing the talks of a stage: serve the models that speak, take over what is there, play what is owed, add it up."""
 
-import asyncio
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal, cast
 
-from t2t.config import EvaluateConfig, McpConfig, RolloutConfig, UserConfig
-from t2t.domain.domain import load_domain
-from t2t.domain.environment import Environment
-from t2t.episode.agent import IdleAgent, ReferenceAgent
-from t2t.episode.play import Limits, play
-from t2t.episode.user import UserSimulator
-from t2t.errors import InfraError, RunError
-from t2t.log import Progress
-from t2t.models.chat import ChatModel, ChatSession
+from pydantic import JsonValue
+
 from t2t.records import Rollout, Task
-from t2t.store import Writer
+from t2t.report.summary import Summary
+from t2t.scheduling.costs import read_costs
+from t2t.scheduling.run import play_tasks
+from t2t.scheduling.talks import TalkSpec
+from t2t.stages.serving import serve
+from t2t.stages.stage import StageContext
+from t2t.store import Writer, read_records
 
-Sessions = Callable[[Task, int], ChatSession]
-"""Starts the agent's side of one attempt at a task."""
-
-Callers = Callable[[Task, int], UserSimulator | None]
-"""Starts the caller's side of one attempt at a task; None is the scripted caller."""
-
-
-def reference_sessions(task: Task, attempt: int) -> ChatSession:
-    """The known answer as a talk."""
-    return ReferenceAgent(task)
+log = logging.getLogger(__name__)
 
 
-def idle_sessions(task: Task, attempt: int) -> ChatSession:
-    """An agent that does nothing."""
-    return IdleAgent()
-
-
-def model_sessions(model: ChatModel, servers: Mapping[str, McpConfig]) -> Sessions:
-    """Talks with a model, each with a seed of its own."""
-
-    def start(task: Task, attempt: int) -> ChatSession:
-        return model.open(load_domain(task.domain, servers).tool_schemas, seed_for(task.id, attempt))
-
-    return start
-
-
-def callers_of(settings: UserConfig, servers: Mapping[str, McpConfig]) -> Callers:
-    """Who plays the callers: the script, or a model behind an endpoint.
-
-    Raises:
-        ConfigError: the endpoint cannot work.
-    """
-    if settings.kind == "scripted":
-        return lambda task, attempt: None
-    from t2t.episode.model_user import ModelUser
-    from t2t.models.api import ApiChat
-
-    model = ApiChat(settings.api)
-
-    def start(task: Task, attempt: int) -> UserSimulator:
-        domain = load_domain(task.domain, servers)
-        return ModelUser(domain, task.scenario, model, seed_for(f"user/{task.id}", attempt))
-
-    return start
-
-
-def seed_for(task_id: str, attempt: int) -> int:
-    """Seed of one attempt: independent of order, concurrency and resumption. Below 2**31."""
-    return int.from_bytes(hashlib.sha256(f"{task_id}/{attempt}".encode()).digest()[:4], "big") >> 1
-
-
-def play_all(
+def play_with_model(
+    context: StageContext,
     tasks: Sequence[Task],
-    agent: str,
-    sessions: Sessions,
-    settings: RolloutConfig | EvaluateConfig,
-    servers: Mapping[str, McpConfig],
     writer: Writer,
+    agent: Literal["base", "tuned"],
+    section: Literal["rollout", "evaluate"],
     label: str,
-    callers: Callers | None = None,
+    *,
+    tuned: Path | None = None,
+    until_successes: int = 0,
 ) -> None:
-    """Play every task as often as `settings` says and append the rollouts; what is there is not played again.
+    """Serve the agent's model, and the caller's where no endpoint is named, and play what is owed.
+
+    Args:
+        context: Configuration and folder.
+        tasks: The tasks.
+        writer: Takes the records.
+        agent: Name of the agent.
+        section: Which settings hold for the talks.
+        label: Stage, for the progress line.
+        tuned: Folder of the train stage, for the tuned model.
+        until_successes: Successes after which a task is not tried again; 0 makes all attempts.
 
     Raises:
-        RunError: the agent's service failed for good; what was finished is kept.
+        RunError: a server or a service failed for good; what was finished is kept.
+        ConfigError: an endpoint or a checkpoint cannot work.
     """
-    limits = Limits(settings.max_turns, settings.max_errors)
-    owed = [
-        (task, attempt)
-        for attempt in range(settings.attempts)
-        for task in tasks
-        if f"{task.id}/{agent}/{attempt}" not in writer.ids
-    ]
-    total = len(tasks) * settings.attempts
-    progress = Progress(f"{label} {agent}", total, "talks", done=total - len(owed))
-    successes = finished = 0
-    progress.note = lambda: f"{successes / finished:.1%} success" if finished else "starting"
+    config = context.config
+    settings = config.rollout if section == "rollout" else config.evaluate
+    source = config.model.source
+    adapters: dict[str, Path] = {}
+    if tuned is not None and config.evaluate.weights == "adapter":
+        adapters = {agent: tuned / "adapter"}
+    elif tuned is not None:
+        source = str(tuned / "merged")
+    with ExitStack() as stack:
+        log_file = context.folder / "server.log"
+        served = stack.enter_context(serve(config, source, agent, log_file, settings))
+        spec = TalkSpec(
+            config=config, section=section, agent=agent, kind="model", base_urls=served.base_urls, served=agent
+        )
+        if config.user.kind == "model" and not config.user.api.base_urls:
+            spec = spec.model_copy(update={"caller_urls": served.base_urls, "caller_served": "base"})
+        play_tasks(
+            spec, tasks, writer, context.folder, label, until_successes=until_successes, restarts=served.restarts
+        )
 
-    async def work(queue: "asyncio.Queue[tuple[Task, int]]") -> None:
-        nonlocal successes, finished
-        while not queue.empty():
-            task, attempt = queue.get_nowait()
-            environment = Environment(load_domain(task.domain, servers), task.data)
-            session, user = sessions(task, attempt), callers(task, attempt) if callers else None
-            rollout: Rollout = await play(task, agent, attempt, session, environment, limits, user)
-            writer.append(rollout)
-            finished += 1
-            successes += rollout.reward.value == 1.0
-            progress.step()
 
-    async def show() -> None:
-        while True:
-            await asyncio.sleep(1)
-            progress.tick()
+def play_without_model(
+    context: StageContext,
+    tasks: Sequence[Task],
+    writer: Writer,
+    agent: Literal["reference", "do_nothing"],
+    section: Literal["rollout", "evaluate"],
+    label: str,
+    until_successes: int = 0,
+) -> None:
+    """Play what is owed with an agent that needs no model; see `play_with_model`."""
+    spec = TalkSpec(config=context.config, section=section, agent=agent, kind=agent)
+    play_tasks(spec, tasks, writer, context.folder, label, until_successes=until_successes)
 
-    async def main() -> None:
-        queue: asyncio.Queue[tuple[Task, int]] = asyncio.Queue()
-        for item in owed:
-            queue.put_nowait(item)
-        shower = asyncio.create_task(show())
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(settings.concurrency or 32, len(owed))):
-                    group.create_task(work(queue))
-        finally:
-            shower.cancel()
 
-    try:
-        asyncio.run(main())
-    except ExceptionGroup as group:
-        first = group.exceptions[0]
-        if isinstance(first, InfraError):
-            raise RunError(f"{label} {agent}: {first}; start again to go on from {finished} finished talks") from None
-        raise first from None
-    finally:
-        progress.close()
+def sum_up(folder: Path) -> dict[str, Summary]:
+    """What the talks in ``rollouts.jsonl`` came to, by agent."""
+    agents: dict[str, Summary] = {}
+    for rollout in read_records(folder / "rollouts.jsonl", Rollout):
+        agents.setdefault(rollout.agent, Summary()).add(rollout)
+    return agents
+
+
+def close_books(folder: Path, agent: str, summary: Summary) -> dict[str, JsonValue]:
+    """Say what the talks of `agent` came to and what playing cost, over all tries of the stage.
+
+    Returns:
+        For the manifest: ``costs``, and ``faults`` of the infrastructure by kind, each of which was tried again.
+    """
+    costs = read_costs(folder / "costs.jsonl")
+    faults = costs.pop("faults")
+    for line in summary.lines({**costs, "infrastructure_faults": faults}):
+        log.info("%s: %s", agent, line)
+    return {"costs": cast(JsonValue, costs), "faults": faults}

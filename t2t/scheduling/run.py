@@ -1,0 +1,285 @@
+"""Play many talks and keep their records: here, in processes of this machine, or over a Ray cluster."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+
+from t2t.errors import ConfigError, InfraError, RunError
+from t2t.lines import whole_lines
+from t2t.log import Progress
+from t2t.models.metrics import EngineMetrics
+from t2t.records import Rollout, Task
+from t2t.scheduling.costs import Costs
+from t2t.scheduling.ledger import Ledger, Owed, expected_turns, rollout_id
+from t2t.scheduling.limit import Limit
+from t2t.scheduling.monitor import Monitor, Totals
+from t2t.scheduling.players import Player, PlayerLost, ProcessPlayer, Said, to_line
+from t2t.scheduling.pool import Pool
+from t2t.scheduling.talks import Talks, TalkSpec
+from t2t.store import Writer
+
+_TRIES = 3
+"""Times that a talk is begun when services or workers fail, each time only after the patience of its requests."""
+_PLAYER_STARTS = 3
+"""Times in a row that a worker is started again without having finished a talk."""
+_SILENCE_S = 120.0
+"""Longest silence of a worker, beside the time of one tool call; it speaks once a second."""
+_SECONDS_BETWEEN_COSTS = 5.0
+
+
+def read_verdicts(file: Path) -> dict[str, bool]:
+    """Success by rollout id of the records in a file."""
+    verdicts: dict[str, bool] = {}
+    for line in whole_lines(file) if file.exists() else ():
+        record = orjson.loads(line)
+        verdicts[record["id"]] = record["reward"]["value"] == 1.0
+    return verdicts
+
+
+def play_tasks(
+    spec: TalkSpec,
+    tasks: Sequence[Task],
+    writer: Writer,
+    folder: Path,
+    label: str,
+    *,
+    until_successes: int = 0,
+    restarts: Callable[[], int] = lambda: 0,
+    problem: Callable[[], str] = str,
+) -> None:
+    """Play what is owed of `tasks` and append the records; what is there is not played again.
+
+    Args:
+        spec: Who plays, and how.
+        tasks: The tasks.
+        writer: Takes the records, ``rollouts.jsonl`` in `folder`.
+        folder: Also takes ``costs.jsonl``, what playing cost.
+        label: Stage, for the progress line.
+        until_successes: Successes after which a task is not tried again; 0 makes all attempts.
+        restarts: Times so far that an engine was started again.
+        problem: Says why no engine will ever answer again; empty while one may.
+
+    Raises:
+        RunError: a service failed for good, or workers kept dying; what was finished is kept.
+        ConfigError: an endpoint cannot work.
+    """
+    verdicts = read_verdicts(folder / "rollouts.jsonl")
+    ledger = Ledger(tasks, spec.agent, spec.settings.attempts, until_successes, verdicts)
+    if ledger.over:
+        return
+    run = _Run(spec, ledger, writer, Costs(folder / "costs.jsonl"), label, restarts, problem)
+    try:
+        asyncio.run(run.main())
+    except InfraError as error:
+        raise RunError(
+            f"{label} {spec.agent}: {error}; start again to go on from {ledger.done} finished talks"
+        ) from None
+    finally:
+        run.close()
+
+
+class _Run:
+    def __init__(
+        self,
+        spec: TalkSpec,
+        ledger: Ledger,
+        writer: Writer,
+        costs: Costs,
+        label: str,
+        restarts: Callable[[], int],
+        problem: Callable[[], str],
+    ) -> None:
+        self._spec, self._ledger, self._writer, self._costs = spec, ledger, writer, costs
+        self._restarts, self._restarts_told, self._problem = restarts, 0, problem
+        done = ledger.done
+        self._progress = Progress(
+            f"{label} {spec.agent}", done + ledger.owed, "talks", done=done, work=ledger.expected_work
+        )
+        self._progress.note = self._note
+        self._monitor = Monitor(spec.base_urls if spec.kind == "model" else (), self._follow)
+        self._limit = Limit(spec.settings.concurrency)
+        self._faults: Counter[str] = Counter()
+        self._requests = 0
+        self._tries: Counter[str] = Counter()
+        self._finished = self._successes = 0
+        self._totals_told = Totals()
+        self._costs_told = time.monotonic()
+        self._talks: Talks | None = None
+        self._faults_seen: Counter[str] = Counter()
+        self._pool: Pool | None = None
+        self._in_flight: dict[int, int] = {}
+
+    async def main(self) -> None:
+        """Play until nothing is owed."""
+        monitoring = asyncio.create_task(self._monitor.run())
+        work = {asyncio.create_task(self._play()), asyncio.create_task(self._watch())}
+        try:
+            done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (*work, monitoring):
+                task.cancel()
+            await asyncio.gather(*work, monitoring, return_exceptions=True)
+            with suppress(Exception):
+                await asyncio.wait_for(self._monitor.read(), 2)
+
+    async def _play(self) -> None:
+        compute = self._spec.config.compute
+        if compute.kind == "ray" and self._spec.kind == "model":
+            from t2t.scheduling.ray_cluster import RayPlayer
+
+            await self._over_players(lambda: RayPlayer.start(self._spec), compute.players)
+        elif compute.players > 1 and self._spec.kind == "model":
+            await self._over_players(lambda: ProcessPlayer.start(self._spec), compute.players)
+        else:
+            await self._here()
+
+    def close(self) -> None:
+        """Write down what it cost, and the last line of progress."""
+        self._write_costs()
+        self._costs.close()
+        self._progress.close()
+
+    async def _here(self) -> None:
+        self._talks = Talks(self._spec)
+        self._pool = Pool(self._ledger, self._talks.play, self._settle, self._limit)
+        await self._pool.run()
+
+    def _settle(self, owed: Owed, outcome: Rollout | InfraError) -> None:
+        if isinstance(outcome, InfraError):
+            self._owe(owed, outcome)
+            return
+        self._writer.append(outcome)
+        self._finish(owed, outcome.reward.value == 1.0)
+
+    def _finish(self, owed: Owed, success: bool) -> None:
+        """Note a talk whose record is written."""
+        needless = self._ledger.finish(owed.task.id, owed.attempt, success)
+        self._finished += 1
+        self._successes += success
+        turns = expected_turns(owed.task)
+        self._progress.step(1 + needless, turns * (1 + needless))
+
+    def _owe(self, owed: Owed, cause: Exception) -> None:
+        """Owe a talk again that came to nothing.
+
+        Raises:
+            InfraError: it was begun often enough.
+        """
+        self._ledger.give_back(owed.task.id, owed.attempt)
+        name = rollout_id(owed.task.id, self._spec.agent, owed.attempt)
+        self._tries[name] += 1
+        self._faults["talk_begun_again"] += 1
+        if self._tries[name] >= _TRIES:
+            raise InfraError(f"the talk {name} was begun {_TRIES} times: {cause}")
+
+    async def _over_players(self, start: "Callable[[], Awaitable[Player]]", count: int) -> None:
+        """Spread what is owed over workers."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(count):
+                    group.create_task(self._employ(number, start))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _employ(self, number: int, start: "Callable[[], Awaitable[Player]]") -> None:
+        """Keep one worker busy, and start another when it is lost."""
+        starts = 0
+        while not self._ledger.over:
+            player = await start()
+            held: dict[str, Owed] = {}
+            before = self._finished
+            try:
+                await self._feed(number, player, held)
+            except (PlayerLost, TimeoutError) as error:
+                cause = str(error) or f"no word for {self._silence_s:.0f} s"
+                self._faults["player_lost"] += 1
+                starts = 0 if self._finished > before else starts + 1
+                for owed in held.values():
+                    self._owe(owed, PlayerLost(f"the process that played it was lost ({cause})"))
+                if starts >= _PLAYER_STARTS:
+                    raise RunError(f"a process that plays talks was lost {starts} times in a row ({cause})") from None
+            finally:
+                self._in_flight.pop(number, None)
+                await player.stop()
+
+    @property
+    def _silence_s(self) -> float:
+        return _SILENCE_S + self._spec.settings.tool_seconds
+
+    async def _feed(self, number: int, player: Player, held: dict[str, Owed]) -> None:
+        """Give a worker talks and take what it says, until nothing is owed to anybody."""
+        wanted = 0
+        while True:
+            given: list[Owed] = []
+            while len(held) < wanted and (owed := self._ledger.take()):
+                held[rollout_id(owed.task.id, self._spec.agent, owed.attempt)] = owed
+                given.append(owed)
+            if given:
+                await player.send(to_line(given))
+            if self._ledger.over:
+                return
+            line = await asyncio.wait_for(player.receive(), self._silence_s)
+            said = Said.model_validate_json(line)
+            if said.stopped:
+                raise (ConfigError if said.usage else RunError)(said.stopped)
+            if said.wanted:
+                wanted = said.wanted
+                self._in_flight[number] = said.in_flight
+                self._faults.update(said.faults)
+                self._requests += said.requests
+            if said.done:
+                record = await asyncio.wait_for(player.receive(), self._silence_s)
+                self._writer.append_bytes(said.done, record)
+                self._finish(held.pop(said.done), said.success)
+            if said.owed:
+                self._owe(held.pop(said.owed), InfraError(said.text))
+
+    def _follow(self, metrics: EngineMetrics | None, preempted: int) -> None:
+        """Let the number of talks follow the engines; workers see to their own."""
+        if self._talks is None or self._pool is None:
+            return
+        faults = Counter(self._talks.faults) - self._faults_seen
+        self._faults_seen += faults
+        self._faults += faults
+        self._limit.follow(metrics, self._pool.in_flight, preempted=preempted, overloaded=faults["http_429"])
+        self._pool.wake()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            self._progress.tick()
+            if problem := self._problem():
+                raise RunError(problem)
+            if time.monotonic() - self._costs_told >= _SECONDS_BETWEEN_COSTS:
+                self._write_costs()
+
+    def _note(self) -> str:
+        in_flight = self._pool.in_flight if self._pool is not None else sum(self._in_flight.values())
+        success = f"{self._successes / self._finished:.1%} success" if self._finished else "starting"
+        return ", ".join([success, *self._monitor.note(), *([f"{in_flight} in flight"] if in_flight else [])])
+
+    def _write_costs(self) -> None:
+        """Write down what came since the last time."""
+        if self._talks is not None:
+            faults = Counter(self._talks.faults) - self._faults_seen
+            self._faults_seen += faults
+            self._faults += faults
+            self._requests = self._talks.requests
+        told = self._restarts()
+        if told > self._restarts_told:
+            self._faults["engine_restart"] += told - self._restarts_told
+            self._restarts_told = told
+        now, totals = time.monotonic(), self._monitor.totals
+        new = totals.minus(self._totals_told)
+        sums = {**new._asdict(), "seconds": now - self._costs_told, "requests": self._requests}
+        self._totals_told, self._costs_told = totals, now
+        self._costs.add(sums, self._faults)
+        self._faults.clear()
+        self._requests = 0
