@@ -14,10 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinja2 import nodes
+from jinja2 import Environment, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from t2t.errors import ConfigError
 from t2t.models.calls import Syntax, parse_reply
@@ -88,7 +87,7 @@ class Renderer:
         special = {token.content: number for number, token in added.items() if token.special}
         self._special_ids = {content: number for content, number in special.items() if content in self.template}
         if not self._special_ids:
-            raise ConfigError(f"model.template={template} writes no special token of {tokenizer}")
+            raise _unfit(template, "writes no special token", tokenizer)
         longest_first = sorted(self._special_ids, key=len, reverse=True)
         self._special = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
         self._marks = tuple({_ESCAPE, *(content[:2] for content in self._special_ids)})
@@ -212,14 +211,15 @@ class Renderer:
     ) -> str:
         """Text of a talk, or of messages that go on one; escaped, special tokens in what was said are broken apart."""
         schemas = json.loads(tools) if tools else None
-        if escape and tools:
+        plain = [_to_plain(message) for message in messages]
+        if escape:
             schemas = self._break_special(schemas)
-        plain = [self._break_special(_to_plain(message)) if escape else _to_plain(message) for message in messages]
+            plain = [self._break_special(each) for each in plain]
         return self._compiled.render(messages=plain, tools=schemas, begun=begun, add_generation_prompt=header)
 
     def _break_special(self, value: Any) -> Any:
         """A JSON value, with special tokens in its texts broken apart."""
-        content = json.dumps(value, ensure_ascii=False)
+        content = json.dumps(value, ensure_ascii=False) if value else ""
         if not any(mark in content for mark in self._marks):
             return value
         content = content.replace(_ESCAPE, _ESCAPE + "0")
@@ -250,7 +250,7 @@ class Renderer:
         missing = sorted(set(_LOOKS_SPECIAL.findall(whole)) - set(self._special_ids))
         if missing or self.stop_id not in self._special_ids.values():
             what = f"writes {missing[0]}, which is no special token" if missing else "ends no turn with a special token"
-            raise ConfigError(f"model.template={template} {what} of {self._source}; choose the template of its family")
+            raise _unfit(template, what, self._source)
         if self.decode(self.encode(_PROBE, _PROBE_TOOLS).input_ids) != whole:
             raise ConfigError(f"model.template={template} does not render turn by turn with {self._source}")
         text = self.reply_text(self.reply_ids(_PROBE[2]))
@@ -313,7 +313,7 @@ class _Generation(Extension):
 
 
 def _compile(template: str) -> Any:
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation])
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation])
     environment.filters["tojson"] = _to_json
     return environment.from_string(template)
 
@@ -335,6 +335,10 @@ def _load_tokenizer(source: str | Path) -> "Tokenizer":
         return Tokenizer.from_pretrained(str(source))
     except (OSError, ValueError) as error:
         raise ConfigError(f"model.source={source} is no folder, and the hub gave no tokenizer: {error}") from None
+
+
+def _unfit(template: str, what: str, source: str | Path) -> ConfigError:
+    return ConfigError(f"model.template={template} {what} of {source}; choose the template of the model's family")
 
 
 def _hash(text: str) -> str:

@@ -91,3 +91,102 @@ def test_a_malformed_call_is_named_and_no_call_is_made(body, problem):
     assert problem in found
     assert message.tool_calls == ()
     assert message.content == f"{good}<tool_call>{body}"
+
+
+CALL = '{"name": "f", "parameters": {"x": 1}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "count"),
+    [
+        (CALL, "", 1),
+        (f" \n{CALL}\n", "", 1),
+        (f"{CALL}; {CALL}", "", 2),
+        (f"{CALL}{CALL};", "", 2),
+        (f"I look.\n  {CALL}\n\n{CALL}\nDone.", "I look.\nDone.", 2),
+        (f"<|python_tag|>{CALL}<|eom_id|>", "", 1),
+        (f"I look. <|python_tag|> {CALL}", "I look.", 1),
+        (f"Here:\n```json\n{CALL}\n{CALL}\n```\nDone.", "Here:\nDone.", 2),
+        (f"```tool_code\n{CALL}```", "", 1),
+        ('{"type": "function", "name": "f", "parameters": {"x": 1}}', "", 1),
+        ('{"arguments": {"x": 1}, "name": "f"}', "", 1),
+        (f"I would write {CALL}", f"I would write {CALL}", 0),
+        ('{"title": "Dune"}', '{"title": "Dune"}', 0),
+        ("```python\nprint(1)\n```", "```python\nprint(1)\n```", 0),
+    ],
+)
+def test_calls_in_plain_json_are_read_at_the_start_of_a_line(text, content, count):
+    message, problem = parse_reply(text, first_call=3, syntax="json")
+    assert problem == ""
+    assert message.content == content
+    assert message.tool_calls == tuple(ToolCall(id=f"call_{3 + n}", name="f", arguments={"x": 1}) for n in range(count))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("<|python_tag|>", "the text ends after <|python_tag|>"),
+        ('<|python_tag|>f.call(x="1")', "the JSON of a call is wrong at 'f.call(x=\"1\")'"),
+        (CALL[:-1], "the text ends inside a call"),
+        (CALL + "}", "after the JSON of a call stands '}'"),
+        (CALL + " Done.", "after the JSON of a call stands 'Done.'"),
+        (f"```json\n{CALL}\n", "``` does not close the block of a call"),
+        ('{"name": "f"}', 'with the keys "name" and "parameters"'),
+        ('{"name": "f", "parameters": {}, "arguments": {}}', 'with the keys "name" and "arguments"'),
+        ('{"type": "object", "name": "f", "parameters": {}}', ""),
+        ('{"name": "f", "type": "object", "parameters": {}}', 'with the keys "name" and "parameters"'),
+        ('{"name": "f", "parameters": "{}"}', '"parameters" of f is not a JSON object'),
+        ('{"name": "", "parameters": {}}', '"name" of a call is the name of a tool'),
+        (CALL + '; {"name": "f", "parameters": NaN}', "NaN is not JSON"),
+        (CALL + "\n{1}", "the JSON of a call is wrong at '1}'"),
+    ],
+)
+def test_a_malformed_call_in_plain_json_is_named_and_no_call_is_made(text, problem):
+    message, found = parse_reply(text, syntax="json")
+    assert problem in found
+    assert bool(problem) == bool(found)
+    assert message == Message(role="assistant", content=text.strip())
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([*'{}[]":,;\\x1 \n', "<|python_tag|>", "```json\n", "```", CALL, CALL[:9], CALL[-13:]])
+    ).map("".join)
+)
+def test_any_text_with_plain_json_is_read_without_an_exception(text):
+    message, problem = parse_reply(text, syntax="json")
+    if problem or not message.tool_calls:
+        assert message == Message(role="assistant", content=text.strip())
+
+
+@pytest.mark.parametrize(
+    ("text", "reasoning", "content"),
+    [
+        ("<think>\nA guest.\n</think>\n\nHello.", "A guest.", "Hello."),
+        ("\n<think></think>Hello.", "", "Hello."),
+        ("A guest.\n</think>\nHello.", "A guest.", "Hello."),
+        ("Hello.", "", "Hello."),
+        ("Hello. <think>", "", "Hello. <think>"),
+    ],
+)
+def test_thoughts_are_split_from_the_words(text, reasoning, content):
+    assert parse_reply(text, thinks=True) == (Message(role="assistant", content=content, reasoning=reasoning), "")
+    assert parse_reply(text)[0].reasoning == ""
+
+
+def test_a_call_after_thoughts_is_made_and_a_malformed_one_keeps_them_apart():
+    good = '<tool_call>{"name":"f","arguments":{"x":"</think>"}}</tool_call>'
+    message, problem = parse_reply(f"<think>Which?</think>{good}", thinks=True)
+    assert (message.reasoning, message.content, problem) == ("Which?", "", "")
+    assert message.tool_calls[0].arguments == {"x": "</think>"}
+    assert parse_reply(good, thinks=True)[0].tool_calls == message.tool_calls
+    broken, problem = parse_reply("<think>Which?</think><tool_call>{", thinks=True)
+    assert broken == Message(role="assistant", content="<tool_call>{", reasoning="Which?")
+    assert problem == "the text ends inside a call, before </tool_call>"
+
+
+def test_thoughts_that_do_not_end_are_a_problem_and_nobody_hears_them():
+    message, problem = parse_reply("<think>\nWhich book", thinks=True)
+    assert message == Message(role="assistant", content="", reasoning="Which book")
+    assert problem == "the text ends inside <think>, before </think>"

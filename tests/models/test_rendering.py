@@ -109,14 +109,6 @@ def test_transformers_renders_and_tokenises_alike(renderer, hub_tokenizer):
     assert [label != IGNORED for label in encoded.labels] == [bool(mask) for mask in theirs["assistant_masks"]]
 
 
-def test_trl_finds_the_template_fit_for_training(hub_tokenizer):
-    from trl import chat_template_utils as trl
-
-    assert trl.supports_tool_calling(hub_tokenizer)
-    assert trl.is_chat_template_prefix_preserving(hub_tokenizer)
-    assert trl.is_chat_template_stop_token_trained(hub_tokenizer)
-
-
 @pytest.mark.parametrize("start", [0, 1, 2])
 def test_every_beginning_of_a_talk_is_a_prefix_of_it(renderer, start):
     talk = TALK[start:]
