@@ -134,7 +134,7 @@ class _Log:
             "task": name,
             "task_id": _id("task", name),
             "task_version": 0,
-            "dataset": {"name": name, "samples": len(self._values)},
+            "dataset": {"name": name, "samples": len(self._values), "sample_ids": list(self._values)},
             "model": f"t2t/{self._agent}",
             "config": {"epochs": max(map(len, self._values.values())), "epochs_reducer": ["mean"]},
             "scorers": [{"name": _SCORER, "metrics": [{"name": "accuracy"}, {"name": "stderr"}]}],
