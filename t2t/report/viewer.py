@@ -25,7 +25,7 @@ from rich.text import Text
 from t2t.config import RunConfig
 from t2t.errors import ConfigError
 from t2t.log import short
-from t2t.records import Message, Rollout, Task
+from t2t.records import Message, Rollout, Task, UserFault
 from t2t.report.talk_file import TALKS, TalkFile, TalkFilter
 from t2t.report.talks import checks_with_notes, show_controls, signature
 from t2t.store import MANIFEST
@@ -67,6 +67,8 @@ class Request(TalkFilter):
     """Show the n-th of the chosen talks whole; -1 is the last."""
     proof: bool = False
     """Show below a talk what was expected of it."""
+    tasks: str = ""
+    """File of tasks that `proof` reads, where the run does not lead to it."""
     full: bool = False
     """Show the system message and long results whole."""
 
@@ -85,10 +87,10 @@ def read_request(words: Sequence[str]) -> tuple[Request, list[str]]:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
-            if "file" in given:
-                raise ConfigError(f"{given['file']} and {word}: one file at a time can be shown")
-            given["file"] = word
-        elif name != "file" and name in Request.model_fields:
+            name, value = "file", word
+        if name == "file" and "file" in given:
+            raise ConfigError(f"{given['file']} and {value}: one file at a time can be shown")
+        if name in Request.model_fields:
             given[name] = value
         else:
             near = difflib.get_close_matches(name, Request.model_fields, n=1, cutoff=0.8)
@@ -237,21 +239,21 @@ def _show_talks(talks: TalkFile, request: Request, folders: Mapping[str, Path], 
     number = _find_number(talks, request)
     console = _console(out)
     interactive = console.is_terminal and sys.stdin.isatty()
-    while True:
-        line = talks.get(number)
-        if line is None:
-            raise ConfigError(f"n={number}: only {talks.num_known} talks of {talks.file} are chosen")
-        rollout = line.rollout()
-        _print_talk(rollout, number, console, full=request.full)
-        if request.proof:
-            _print_proof(rollout, _find_task(rollout.task_id, talks.file, folders), console)
-        if not interactive:
-            return
-        step = _ask(console, number, talks)
-        if not step:
-            return
-        number += step
-        console.print()
+    with _keys_at_once() if interactive else contextlib.nullcontext():
+        while True:
+            line = talks.get(number)
+            if line is None:
+                raise ConfigError(f"n={number}: only {talks.num_known} talks of {talks.file} are chosen")
+            rollout = line.rollout()
+            _print_talk(rollout, number, console, full=request.full)
+            if request.proof:
+                tasks = Path(request.tasks) if request.tasks else _find_tasks(talks.file, folders)
+                _print_proof(rollout, _find_task(rollout.task_id, tasks), console)
+            step = _ask(console, number, talks) if interactive else 0
+            if not step:
+                return
+            number += step
+            console.print()
 
 
 def _find_number(talks: TalkFile, request: Request) -> int:
@@ -277,26 +279,28 @@ def _ask(console: Console, number: int, talks: TalkFile) -> int:
     said = ""
     while True:
         console.print(Text(f"{said}n next, p previous, q quit ", "reverse"), end="")
-        key = _read_key()
+        key = os.read(sys.stdin.fileno(), 1).decode(errors="replace") or "q"
         console.print("\r\x1b[2K", end="")
-        if key in "nj \n\r" and key:
+        if key in "nj \n":
             if talks.get(number + 1) is not None:
                 return 1
             said = "That is the last so far. "
-        elif key in "pk" and key:
+        elif key in "pk":
             if number > 1:
                 return -1
             said = "That is the first. "
-        elif key in ("q", "\x04", "\x1b", ""):
+        elif key in "q\x04\x1b":
             return 0
 
 
-def _read_key() -> str:
+@contextlib.contextmanager
+def _keys_at_once() -> Generator[None]:
+    """Read keys as they are typed, without showing them; the terminal is then set as it was."""
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     try:
-        tty.setcbreak(terminal)
-        return os.read(terminal, 1).decode(errors="replace")
+        tty.setcbreak(terminal, termios.TCSADRAIN)
+        yield
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
@@ -315,22 +319,27 @@ def _print_talk(rollout: Rollout, number: int, console: Console, *, full: bool) 
     console.print(Text(f"{number}  {show_controls(rollout.id)}", "bold"))
     turns = iter(rollout.turns)
     for place, message in enumerate(rollout.messages):
-        for fault in rollout.user_faults:
-            if fault.place == place:
-                drawn = "and it stands" if fault.kept else "and is drawn again"
-                _print_part(console, "fault", f"the caller {_FAULTS[fault.kind]}, {drawn}: {fault.text}")
+        _print_faults([fault for fault in rollout.user_faults if fault.place == place], console)
         _print_message(message, console, full=full)
         turn = next(turns, None) if message.role == "assistant" else None
         if turn is not None and turn.finish_reason == "length":
             _print_part(console, "cut off", f"the turn has the {len(turn.sampled_ids)} tokens that it may have")
+    _print_faults([fault for fault in rollout.user_faults if fault.place >= len(rollout.messages)], console)
     console.print()
     _print_verdict(rollout, console)
+
+
+def _print_faults(faults: Sequence[UserFault], console: Console) -> None:
+    for fault in faults:
+        drawn = "and it stands" if fault.kept else "and is drawn again"
+        said = f": {fault.text}" if fault.text else ""
+        _print_part(console, "fault", f"the caller {_FAULTS[fault.kind]}, {drawn}{said}")
 
 
 def _print_message(message: Message, console: Console, *, full: bool) -> None:
     if message.role == "system":
         _print_part(
-            console, "system", message.content if full else f"{len(message.content)} characters, with full=true"
+            console, "system", message.content if full else f"{len(message.content)} characters; full=true shows them"
         )
         return
     if message.reasoning:
@@ -341,7 +350,7 @@ def _print_message(message: Message, console: Console, *, full: bool) -> None:
         kind = f" ({result.error})" if result.error else ""
         text, left = result.content, len(result.content) - _RESULT_LENGTH
         if left > 0 and not full:
-            text = f"{text[:_RESULT_LENGTH]} ... {left} characters more: full=true"
+            text = f"{text[:_RESULT_LENGTH]} ... {left} characters more; full=true shows them"
         _print_part(console, label, text.removeprefix("Error: ") + kind)
     elif message.content or not message.tool_calls:
         _print_part(console, "agent" if message.role == "assistant" else "caller", message.content or "(nothing)")
@@ -412,22 +421,24 @@ def _print_proof(rollout: Rollout, task: Task, console: Console) -> None:
         _print_part(console, "asserted", f"{assertion.function} is {assertion.expected}")
 
 
-def _find_task(task_id: str, talks: Path, folders: Mapping[str, Path]) -> Task:
-    """The task of a talk, from the run's folders, or from the artifact that the manifest beside the talks names."""
-    folder = folders.get("synthesize")
-    if folder is None:
-        beside = talks.resolve().parent
-        try:
-            key = json.loads((beside / MANIFEST).read_text(encoding="utf-8"))["inputs"]["synthesize"]
-        except (OSError, ValueError, KeyError):
-            raise ConfigError(f"proof=true finds no tasks from {talks}; name the run: t2t view recipe=NAME") from None
-        folder = beside.parent.parent / "synthesize" / key
-    file = folder / "tasks.jsonl"
+def _find_tasks(talks: Path, folders: Mapping[str, Path]) -> Path:
+    """The file of the tasks, in the run's folders or in the artifact that the manifest beside the talks names."""
+    if "synthesize" in folders:
+        return folders["synthesize"] / "tasks.jsonl"
+    folder = talks.resolve().parent
+    try:
+        key = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["inputs"]["synthesize"]
+    except (OSError, ValueError, KeyError):
+        raise ConfigError(f"nothing beside {talks} names its tasks; add tasks=FILE") from None
+    return folder.parents[1] / "synthesize" / key / "tasks.jsonl"
+
+
+def _find_task(task_id: str, file: Path) -> Task:
     if not file.is_file():
-        raise ConfigError(f"proof=true reads {file}, which does not exist")
-    beginning = f'{{"id":{json.dumps(task_id)},'.encode()
+        raise ConfigError(f"proof=true reads {file}, which does not exist; add tasks=FILE")
+    beginning = f'{{"id":{json.dumps(task_id, ensure_ascii=False)},'.encode()
     with file.open("rb") as lines:
         for line in lines:
             if line.startswith(beginning):
                 return Task.model_validate_json(line)
-    raise ConfigError(f"proof=true finds no task {task_id!r} in {file}")
+    raise ConfigError(f"proof=true finds no task {task_id!r} in {file}; add tasks=FILE")
