@@ -35,7 +35,7 @@ def tasks_of_all_domains() -> list[Task]:
 def play_talk(task: Task, session: ChatSession, agent: str = "a", attempt: int = 0, limits: Limits = LIMITS) -> Rollout:
     environment = Environment(load_domain(task.domain), task.data)
     rollout = asyncio.run(play(task, agent, attempt, session, environment, limits))
-    return rollout.model_copy(update={"agreed": agreed(rollout, task)})
+    return rollout if rollout.agreed is not None else rollout.model_copy(update={"agreed": agreed(rollout, task)})
 
 
 def agreed(rollout: Rollout, task: Task) -> tuple[int, ...]:

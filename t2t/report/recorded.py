@@ -16,13 +16,13 @@ from t2t.errors import ConfigError
 from t2t.interop.inspect import Origin, export_inspect
 from t2t.records import Rollout, Task
 from t2t.report.talk_export import export_openai, export_parquet, replacing
+from t2t.report.talk_file import TALKS
 from t2t.store import MANIFEST, Artifact, read_records
 from t2t.verify.rescore import Changes, rescore_all
 
 _STAGES = ("rollout", "baseline", "evaluate")
 _FORMATS = ("openai", "parquet", "inspect")
-_FILE = "rollouts.jsonl"
-_FROM = "recipe=NAME [stage=rollout|baseline|evaluate] [SETTING=VALUE ...] | file=FILE"
+_FROM = "(recipe=NAME [stage=rollout|baseline|evaluate] | FILE) [SETTING=VALUE ...]"
 
 _RESCORE = f"t2t rescore {_FROM} [tasks=FILE] [out=FILE]"
 _EXPORT = f"t2t export rollouts {_FROM} format={'|'.join(_FORMATS)} out=FOLDER"
@@ -70,7 +70,11 @@ def run(
     settings: list[str] = []
     for word in words:
         name, equals, value = word.partition("=")
-        if equals and name in known:
+        if not equals:
+            name, value = "file", word
+        if name == "file" and "file" in named:
+            raise ConfigError(f"{named['file']} and {value}: one file at a time")
+        if name in known:
             named[name] = value
         else:
             settings.append(word)
@@ -90,21 +94,22 @@ def _of_run(stage: str, config: RunConfig, artifacts: Callable[[RunConfig], Mapp
     found = artifacts(config)
     artifact = found[stage]
     for folder in (artifact.folder, artifact.partial):
-        if (folder / _FILE).is_file():
+        if (folder / TALKS).is_file():
             tasks = found["synthesize"].folder / "tasks.jsonl"
-            return _Talks(folder / _FILE, f"{config.name}/{stage}", artifact.key, folder == artifact.folder, tasks)
+            return _Talks(folder / TALKS, f"{config.name}/{stage}", artifact.key, folder == artifact.folder, tasks)
     raise ConfigError(
-        f"{artifact.folder} does not exist; play the talks with the same settings: t2t {stage}, or name talks that "
-        f"were played with others: file={config.paths.runs}/{stage}/KEY/{_FILE}"
+        f"{artifact.folder} does not exist; play the talks with the same settings: t2t {stage}, or give the file of "
+        f"talks that were played with others: {config.paths.runs}/{stage}/KEY/{TALKS}"
     )
 
 
 def _in_file(named: Mapping[str, str]) -> _Talks:
     file = Path(named["file"])
     if "stage" in named:
-        raise ConfigError("file= and stage= are given; one of them says which talks")
+        raise ConfigError(f"{file} and stage={named['stage']}: one of them says which talks")
+    file = file / TALKS if file.is_dir() else file
     if not file.is_file():
-        raise ConfigError(f"file={file}: there is no such file")
+        raise ConfigError(f"there is no file {file}")
     folder, tasks = file.absolute().parent, None
     if (folder / MANIFEST).is_file():
         inputs = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["inputs"]
@@ -149,7 +154,7 @@ def _export(talks: _Talks, named: Mapping[str, str], config: RunConfig) -> None:
     out = Path(named["out"])
     rollouts = read_records(talks.file, Rollout)
     if kind == "openai":
-        file = out / _FILE
+        file = out / TALKS
         counts = {file: export_openai(rollouts, file, partial(load_domain, servers=config.domain.mcp))}
     elif kind == "parquet":
         file = out / "rollouts.parquet"

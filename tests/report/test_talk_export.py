@@ -217,7 +217,7 @@ def test_the_command_exports_what_an_interrupted_stage_has(
     lines = "".join(rollout.model_dump_json() + "\n" for rollout in rollouts[:7])
     (folder / "rollouts.jsonl").write_text(lines + rollouts[7].model_dump_json()[:99])
     out = tmp_path / "out"
-    main(["export", "rollouts", f"file={folder}/rollouts.jsonl", f"format={kind}", f"out={out}"])
+    main(["export", "rollouts", f"{folder}/rollouts.jsonl", f"format={kind}", f"out={out}"])
     note, last = capsys.readouterr().out.splitlines()
     assert note.startswith(f"{folder} is not complete")
     assert json.loads(last) == {"num_rollouts": 7, "complete": False, "files": [str(out / name) for name in files]}
@@ -227,12 +227,12 @@ def test_the_command_exports_what_an_interrupted_stage_has(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "write t2t export rollouts recipe=NAME"),
+        ([], "write t2t export rollouts (recipe=NAME"),
         (["tasks"], "tasks lie as a data set in the folder of the stage synthesize"),
         (["rollouts", "format=csv", "out=x"], "does not exist; play the talks"),
-        (["rollouts", "file=README.md", "format=csv", "out=x"], "format=csv: write t2t export rollouts"),
-        (["rollouts", "file=README.md", "format=openai"], "out= is missing"),
-        (["rollouts", "file=README.md", "stage=rollout"], "file= and stage= are given"),
+        (["rollouts", "README.md", "format=csv", "out=x"], "format=csv: write t2t export rollouts"),
+        (["rollouts", "README.md", "format=openai"], "out= is missing"),
+        (["rollouts", "README.md", "stage=rollout"], "README.md and stage=rollout: one of them"),
     ],
 )
 def test_a_wrong_word_is_one_line_that_says_what_is_right(

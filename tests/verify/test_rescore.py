@@ -207,13 +207,13 @@ def test_the_command_writes_the_talks_with_their_new_verdicts(
     strict = [expecting(task, tell=["an umbrella"]) for task in by_id(recorded[:20]).values()]
     tasks.write_text("".join(task.model_dump_json() + "\n" for task in strict))
     out = folder / "new.jsonl"
-    main(["rescore", f"file={folder}/rollout/k/rollouts.jsonl", f"out={out}"])
+    main(["rescore", f"{folder}/rollout/k/rollouts.jsonl", f"out={out}"])
     assert "now a failure" in capsys.readouterr().out
     new = list(read_records(out, Rollout))
     assert [rollout.id for rollout in new] == [one.rollout.id for one in recorded[:20]]
     assert {rollout.reward.value for rollout in new} == {0.0}
     with pytest.raises(SystemExit) as left:
-        main(["rescore", f"file={folder}/rollout/k/rollouts.jsonl", f"out={out}"])
+        main(["rescore", f"{folder}/rollout/k/rollouts.jsonl", f"out={out}"])
     assert left.value.code == 2 and "exists already" in capsys.readouterr().err
 
 
@@ -225,7 +225,7 @@ def test_the_command_leaves_out_and_names_what_it_cannot_judge(
     with file.open("a") as lines:
         lines.write(changed.model_dump_json() + "\n")
     with pytest.raises(SystemExit) as left:
-        main(["rescore", f"file={file}", f"out={folder}/new.jsonl"])
+        main(["rescore", str(file.parent), f"out={folder}/new.jsonl"])
     assert left.value.code == 1
     assert "changed: the domain" in capsys.readouterr().out
     assert len(list(read_records(folder / "new.jsonl", Rollout))) == 20
@@ -234,8 +234,8 @@ def test_the_command_leaves_out_and_names_what_it_cannot_judge(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "write t2t rescore recipe=NAME"),
-        (["file=nowhere.jsonl"], "file=nowhere.jsonl: there is no such file"),
+        ([], "write t2t rescore (recipe=NAME"),
+        (["nowhere.jsonl"], "there is no file nowhere.jsonl"),
         (["stage=filter"], "stage=filter: no stage that plays talks"),
         (["stage=rollout"], "does not exist; play the talks with the same settings: t2t rollout"),
         (["seeed=3"], "no setting 'seeed'; did you mean 'seed'?"),
