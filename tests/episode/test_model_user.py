@@ -157,9 +157,7 @@ def test_agreement_is_read_from_the_words(library: Domain, task: Task, text: str
     assert asyncio.run(ModelUser(library, task.scenario, ScriptedChat([text])).answer("Shall I?")).agrees is agrees
 
 
-def test_a_model_needs_an_endpoint_and_tau2s_tasks_need_a_model():
-    with pytest.raises(ValueError, match="user.api.base_urls"):
-        RunConfig.model_validate({"user": {"kind": "model"}})
+def test_tau2s_tasks_need_a_model_that_plays_their_callers():
     with pytest.raises(ValueError, match="user.kind=model"):
         RunConfig.model_validate({"evaluate": {"tau2": ["retail:test"]}})
     api = {"kind": "model", "api": {"base_urls": ["http://127.0.0.1:1"], "model": "m"}}
