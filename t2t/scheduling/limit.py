@@ -7,12 +7,14 @@ _UNKNOWN = 64
 """Talks at once with services that show no metrics."""
 _MOST = 4096
 _LEAST = 4
-_FULL = 0.9
-"""Share of the KV cache above which talks push each other's prefixes out."""
-_ROOMY = 0.75
+_FULL = 0.97
+"""Share of the KV cache above which requests throw each other out."""
+_ROOMY = 0.93
 """Share of the KV cache below which more talks are let in."""
-_GROWTH = 1.3
-_CUT = 0.8
+_HALF = 0.5
+"""Share of the KV cache above which they are let in carefully."""
+_GROWTH, _CAREFUL_GROWTH = 1.3, 1.04
+_CUT = 0.9
 _REST = 5
 """Readings without growth after a cut."""
 
@@ -64,7 +66,9 @@ class Limit:
         queued = metrics.num_waiting > max(2, metrics.num_running // 8)
         binding = in_flight >= self.value
         if binding and not queued and metrics.kv_cache_usage < _ROOMY:
-            self.value = min(_MOST, max(self.value + 4, int(self.value * _GROWTH)))
+            careful = metrics.kv_cache_usage > _HALF
+            grown = self.value * (_CAREFUL_GROWTH if careful else _GROWTH)
+            self.value = min(_MOST, max(self.value + (1 if careful else 4), int(grown)))
         elif metrics.num_waiting > max(4, metrics.num_running):
             # As many wait as are served: more talks only hold cache that others could use.
             self.value = max(_LEAST, in_flight - metrics.num_waiting // 2)
