@@ -1,6 +1,7 @@
 """The model that a stage asks beside the one under training: behind an endpoint, or served here."""
 
-from collections.abc import Generator
+import os
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -55,31 +56,37 @@ def open_model(config: RunConfig, use: ModelUseConfig, setting: str, log_file: P
             f"{setting}.api.{told} needs {setting}.api.base_urls, such as [http://127.0.0.1:8000]; "
             f"without both the model of model.source={config.model.source} is served"
         )
+    from t2t.models.engines import Engines, check_names
     from t2t.models.rendering import template_hash
-    from t2t.models.vllm import VLLMChat, VLLMServer
+    from t2t.models.vllm import VLLMChat
 
-    def connect(base_urls: tuple[str, ...]) -> Served:
-        here = api.model_copy(update={"base_urls": base_urls, "model": "base"})
+    engine = config.engine
+    key_env = engine.api_key_env if engine.base_urls else "VLLM_API_KEY" if "VLLM_API_KEY" in os.environ else ""
+
+    def connect(base_urls: tuple[str, ...], problem: Callable[[], str] = str) -> Served:
+        here = api.model_copy(update={"base_urls": base_urls, "model": "base", "api_key_env": key_env})
         chat = VLLMChat(
             config.model,
-            config.engine,
+            engine,
             base_urls,
             here.model,
             max_tokens=api.max_tokens,
             temperature=api.temperature,
+            problem=problem,
         )
         weights: JsonValue = [
             config.model.model_dump(mode="json"),
             template_hash(config.model.template),
-            config.engine.dtype,
+            engine.dtype,
         ]
         return Served(chat, here, _name(api, weights))
 
-    if config.engine.base_urls:
-        yield connect(config.engine.base_urls)
+    if engine.base_urls:
+        check_names(engine, ["base"])
+        yield connect(engine.base_urls)
         return
-    with VLLMServer(config.model, config.engine, "base", log_file, seeded=api.temperature > 0) as server:
-        yield connect((server.base_url,))
+    with Engines(config.model, engine, "base", log_file, seeded=api.temperature > 0) as engines:
+        yield connect(engines.base_urls, engines.problem)
 
 
 def _name(api: ApiConfig, weights: JsonValue) -> str:

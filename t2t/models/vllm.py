@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from t2t.config import EngineConfig, ModelConfig
 from t2t.models.chat import ContextOverflow, Reply
 from t2t.models.completions import CompletionClient, Sampling, ids_text
-from t2t.models.http import read_key
+from t2t.models.engines import engine_key
 from t2t.models.rendering import Renderer
 from t2t.models.server import VLLMServer
 from t2t.records import Message, Turn
@@ -150,7 +150,7 @@ class VLLMChat:
             name,
             engine.request_timeout_s,
             engine.patience_s,
-            key=read_key(engine.api_key_env),
+            key=engine_key(engine),
             problem=problem,
         )
         self.faults = self._client.faults
@@ -158,6 +158,11 @@ class VLLMChat:
         self._prefixes = Prefixes()
         self._sampling = Sampling(max_tokens, temperature, top_p, self.renderer.stop_id, logprobs)
         self._max_context = model.max_context
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, each try counted."""
+        return self._client.requests
 
     def open(self, tools: str, seed: int = 0) -> VLLMSession:
         """Start a talk; `tools` is the JSON text of the tool schemas, `seed` that of its sampling."""

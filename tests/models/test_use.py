@@ -7,6 +7,7 @@ from t2t.errors import ConfigError
 from t2t.models.api import ApiChat
 from t2t.models.use import open_model
 from t2t.models.vllm import VLLMChat
+from tests.scripted_server import serving
 
 ENDPOINT = ApiConfig(base_urls=("http://127.0.0.1:1",), model="m")
 
@@ -44,10 +45,9 @@ def test_without_an_endpoint_the_checkpoint_has_to_be_there():
 
 
 def test_servers_that_run_already_are_used(weights_dir: Path):
-    config = RunConfig(
-        model=ModelConfig(source=str(weights_dir)), engine=EngineConfig(base_urls=("http://127.0.0.1:1",))
-    )
-    served = opened(ApiConfig(temperature=0.2), config)
+    with serving(weights_dir, list) as server:
+        config = RunConfig(model=ModelConfig(source=str(weights_dir)), engine=EngineConfig(base_urls=(server.url,)))
+        served = opened(ApiConfig(temperature=0.2), config)
     assert isinstance(served.chat, VLLMChat)
     assert served.api == ApiConfig(base_urls=config.engine.base_urls, model="base", temperature=0.2)
 
