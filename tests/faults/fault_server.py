@@ -2,8 +2,9 @@
 
 Speaks what t2t asks of vLLM (token ids in and out, ``/v1/models``, ``/health``, ``/metrics``) and the chat
 completions route. As an agent it plays the reference moves: it knows a talk by its opening and its place by
-the number of agent turns. Every request is noted in a file before it is answered, so that the notes outlive
-the server: one line ``TASK TURN OUTCOME``, the outcome being ``ok``, ``mistake`` or the kind of the fault.
+the number of agent turns; in a talk that it does not know it says nothing to the point. Every request is
+noted in a file before it is answered, so that the notes outlive the server: one line ``TASK TURN OUTCOME``,
+the outcome being ``ok``, ``mistake`` or the kind of the fault.
 """
 
 import asyncio
@@ -69,7 +70,7 @@ class Orders(BaseModel):
     mistakes: dict[str, dict[int, str]] = {}
     """What the model does wrong, by task id and turn."""
     endless: tuple[str, ...] = ()
-    """Tasks in which the agent says nothing that ends the talk."""
+    """Tasks in which the agent makes the same call for ever."""
     caller_never_stops: bool = False
     """The caller that a model plays never hangs up."""
     loops: tuple[str, ...] = ()
@@ -114,7 +115,8 @@ class Player:
             call = ToolCall(id="", name=name, arguments={"no_such_argument": 1})
             return Message(role="assistant", content="", tool_calls=(call,)), mistake
         if task.id in self.orders.endless:
-            return Message(role="assistant", content=f"Let me see, this is thought {turn}."), ""
+            first = next(call for move in task.expectation.moves for call in move.calls)
+            return Message(role="assistant", content="", tool_calls=(first,)), ""
         if task.id in self.orders.loops:
             if turn == 0:
                 call = ToolCall(id="", name="wait_for_ever", arguments={})
@@ -183,14 +185,15 @@ class Connection(asyncio.Protocol):
         player = self.player
         task, turn = player.place_of(body["prompt"])
         if task is None:
-            self.send(400, orjson.dumps({"error": {"message": "no such talk"}}))
-            return
-        message, mistake = player.message(task, turn)
-        fault = player.fault(task, turn)
-        player.note(task.id, turn, fault or ("mistake" if mistake else "ok"))
-        ids = player.ids.get((task.id, turn))
+            talk, fault, mistake = "unknown", "", ""
+            message = Message(role="assistant", content=f"Let me see, this is thought {turn}.")
+        else:
+            talk, fault = task.id, player.fault(task, turn)
+            message, mistake = player.message(task, turn)
+        player.note(talk, turn, fault or ("mistake" if mistake else "ok"))
+        ids = player.ids.get((talk, turn))
         if ids is None:
-            ids = player.ids[task.id, turn] = player.renderer.reply_ids(message)
+            ids = player.ids[talk, turn] = player.renderer.reply_ids(message)
         choice: dict[str, Any] = {
             "index": 0,
             "text": "",
@@ -200,7 +203,7 @@ class Connection(asyncio.Protocol):
         }
         if body.get("logprobs") is not None:
             choice["logprobs"] = {
-                "tokens": [""] * len(ids),
+                "tokens": [f"token_id:{number}" for number in ids],
                 "token_logprobs": [-0.5 - number % 7 / 8 for number in ids],
                 "top_logprobs": [{}] * len(ids),
                 "text_offset": [0] * len(ids),

@@ -97,6 +97,7 @@ class Case(NamedTuple):
 
 def make_base(folder: Path, settings: Mapping[str, Any]) -> Base:
     """Explore and synthesize once."""
+    folder.mkdir(parents=True, exist_ok=True)
     config = RunConfig.model_validate(merged(settings, {"paths": {"runs": str(folder)}}))
     found = pipeline.artifacts(config)
     for name in ("explore", "synthesize"):
@@ -282,7 +283,9 @@ def kill_again_and_again(
         asked = server.asked(begun)
         for name in finished.keys() - paid.keys():
             paid[name] = _requests_for(task_of(name), asked)
-        answered = Counter(task for task, _, _ in server.asked(started))
+        answered = Counter(
+            task for task, _ in {(task, turn) for task, turn, how in server.asked(started) if how == "ok"}
+        )
         played = {task for task, count in answered.items() if count == num_turns[task]}
         owed = played - {task_of(name) for name in finished}
         assert len(owed) <= case.config.rollout.concurrency, "talks that were over were not in the file"
