@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tau2 weights quickstart check fix test test-fast test-models test-mcp test-inspect test-tau2 bench docs clean
+.PHONY: help setup setup-tau2 weights quickstart check fix test test-fast test-models test-faults test-mcp test-inspect test-tau2 bench docs clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,13 +32,16 @@ fix: setup  ## Format, and repair what lint can repair
 	$(BIN)/ruff format .
 
 test: setup  ## All tests, with a real vLLM server on the CPU
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not tau2 and not mcp and not inspect and not models" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not tau2 and not mcp and not inspect and not models and not faults" $(PYTEST_ARGS)
 
 test-fast: setup  ## Tests that need no model server
-	$(BIN)/python -m pytest -m "not vllm and not slow and not tau2 and not mcp and not inspect and not models" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not vllm and not slow and not tau2 and not mcp and not inspect and not models and not faults" $(PYTEST_ARGS)
 
 test-models: setup  ## Tests in which a real model explores, words and grades tasks (about 10 minutes)
 	$(BIN)/python -m pytest -m models $(PYTEST_ARGS)
+
+test-faults: setup  ## Kills, broken services and full disks at length (about 15 minutes)
+	$(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
 
 test-mcp: setup  ## Tests against an MCP server of the package index, in build/
 	$(BIN)/python -m pytest -m mcp $(PYTEST_ARGS)
