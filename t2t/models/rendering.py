@@ -91,7 +91,7 @@ class Renderer:
         longest_first = sorted(self._special_ids, key=len, reverse=True)
         self._special = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
         self._marks = tuple({_ESCAPE, *(content[:2] for content in self._special_ids)})
-        self._shared: dict[tuple[str, str], list[int]] = {}
+        self._heads: dict[tuple[str | None, str], tuple[list[int], int]] = {}
         self._short: dict[str, list[int]] = {}
         self._header = self._render((), begun=True, header=True)
         self.stop_id = self.reply_ids(_PROBE[2])[-1]
@@ -99,8 +99,6 @@ class Renderer:
         written = self._reply_part(_PROBE[2])
         self._syntax: Syntax = "hermes" if "<tool_call>" in written else "json"
         self._thinks = "</think>" in written
-        first, second = self._render(_PROBE[:1], _PROBE_TOOLS), self._render(_PROBE[1:2], begun=True)
-        self._is_apart = first + second == self._render(_PROBE[:2], _PROBE_TOOLS)
         self._check(template)
 
     @cached_property
@@ -116,9 +114,7 @@ class Renderer:
 
     def prompt_ids(self, messages: Sequence[Message], tools: str) -> list[int]:
         """Ids that begin a talk: its messages before the agent's first turn and the header of that turn."""
-        if not self._is_apart or not messages or messages[0].role != "system":
-            return self._tokenize(self._render(messages, tools, header=True))
-        return self._system_ids(messages[0], tools) + self._next_ids(messages[1:])
+        return self._first_ids(messages, tools, header=True)
 
     def continue_ids(self, messages: Sequence[Message], sampled_ids: Sequence[int]) -> list[int]:
         """Ids that go on after a turn: `messages` and the header of the next turn.
@@ -175,21 +171,39 @@ class Renderer:
             add(self._missing_stop(sampled), loss=False)
             start = position + 1
         rest = messages[start:]
-        add(self._tokenize(self._render(rest, begun=True) if start else self._render(rest, tools)), loss=False)
+        add(self._tokenize(self._render(rest, begun=True)) if start else self._first_ids(rest, tools), loss=False)
         return Encoded(input_ids, labels)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, special tokens included."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=False)
 
-    def _system_ids(self, message: Message, tools: str) -> list[int]:
-        """Ids of the system message with the tools; many talks share them, so they are kept."""
-        key = (message.content, tools)
-        if key not in self._shared:
-            if len(self._shared) == _MAX_SHARED:
-                self._shared.clear()
-            self._shared[key] = self._tokenize(self._render((message,), tools))
-        return self._shared[key]
+    def _first_ids(self, messages: Sequence[Message], tools: str, *, header: bool = False) -> list[int]:
+        """Ids of the messages before the agent's first turn; those of their head are kept, for many talks share it."""
+        system = messages[0].content if messages and messages[0].role == "system" else None
+        spoken = messages if system is None else messages[1:]
+        if not spoken or spoken[0].role != "user":
+            return self._tokenize(self._render(messages, tools, header=header))
+        if (system, tools) not in self._heads:
+            if len(self._heads) == _MAX_SHARED:
+                self._heads.clear()
+            self._heads[system, tools] = self._head(messages[: len(messages) - len(spoken)], tools)
+        ids, written = self._heads[system, tools]
+        return ids + self._tokenize(self._render(spoken, begun=True, header=header)[written:])
+
+    def _head(self, first: Sequence[Message], tools: str) -> tuple[list[int], int]:
+        """Ids of all ahead of the user's first words, and how much of it stands ahead of words later on as well.
+
+        The head ends with a special token where tools and rules do not stand between that and the words.
+        """
+        ends = [Message(role="user", content=content) for content in "ab"]
+        text, other = (self._render((*first, end), tools) for end in ends)
+        head = text[: next(at for at, (one, two) in enumerate(zip(text, other, strict=True)) if one != two)]
+        written = len(self._render(ends[:1], begun=True)) - (len(text) - len(head))
+        after_special = len(self._special.split(head)[-1])
+        if after_special <= min(_MAX_SHORT, written):
+            head, written = head[: len(head) - after_special], written - after_special
+        return self._tokenize(head), written
 
     def _next_ids(self, messages: Sequence[Message]) -> list[int]:
         return self._tokenize(self._render(messages, begun=True, header=True))

@@ -33,7 +33,7 @@ class Family(NamedTuple):
 
 CHATML = ("<|im_start|>", "<|im_end|>")
 LLAMA = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|python_tag|>", "<|eom_id|>", "<|eot_id|>")
-# By this Llama 3 parts text before it becomes tokens; SmolLM2 would part the newlines after a role from each other.
+# By this Llama 3 parts text before it becomes tokens: newlines stay together, as they do with Gemma.
 SPLITS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
     r"|\s+(?!\S)|\s+"
@@ -203,7 +203,7 @@ def write_tokenizer(weights_dir: Path, special: Sequence[str], folder: Path) -> 
     content = json.loads((weights_dir / "tokenizer.json").read_text())
     for token in content["added_tokens"]:
         token["special"] = token["content"] in special
-    if special[0] == LLAMA[0]:
+    if special[0] != CHATML[0]:
         split = {"type": "Split", "pattern": {"Regex": SPLITS}, "behavior": "Isolated", "invert": False}
         plain = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
         content["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, plain]}
