@@ -83,6 +83,7 @@ async def play(
     new = [system, Message(role="user", content=said.text)]
     messages.append(new[-1])
     turns: list[Turn] = []
+    agreed: list[int] = []
     stop_reason = StopReason.USER_FAILED if said.failed else None
     while stop_reason is None:
         try:
@@ -102,7 +103,10 @@ async def play(
             if said.failed:
                 stop_reason = StopReason.USER_FAILED
                 break
-            talk.confirmed, done = talk.confirmed or said.agrees, said.done
+            done = said.done
+            if said.agrees:
+                talk.confirmed = True
+                agreed.append(len(messages))
             new = [Message(role="user", content=said.text)]
         messages.extend(new)
         stop_reason = StopReason.USER_DONE if done else talk.exhausted(len(turns))
@@ -122,6 +126,7 @@ async def play(
         final_hash=final_hash,
         reward=verify(task, outcome),
         user_faults=tuple(user.faults),
+        agreed=tuple(agreed),
     )
 
 
