@@ -37,7 +37,8 @@ How you behave: {task_instructions}
 numbers or ids.
 - Give what you know when you are asked for it, not all at once.
 - Say it in your own words. Before the agent changes something for you, agree only if it is what you want.{tools}
-- When all is settled, or it is clear that it will not be, say goodbye and write {stop} at the end of that message."""
+- Once the agent has said that all is done, or that it cannot be, say goodbye and write {stop} at the end of that \
+message. A yes is no goodbye: after it the agent still has to do what you agreed to."""
 _TOOLS = """
 - You have tools of your own, such as the device in your hand. Use one only when the agent asks you to, one at a time, \
 and then say what you see."""
