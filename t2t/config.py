@@ -451,6 +451,11 @@ class RunConfig(Section):
                     f"evaluate.tau2 holds {part!r}, whose domain {name!r} also stands in domain.train or "
                     "evaluate.domains; one table row would mix two kinds of tasks"
                 )
+        if self.user.kind == "model" and not self.user.api.base_urls and self.evaluate.weights == "merged":
+            raise ValueError(
+                "user.kind=model without user.api.base_urls has the untuned model play the caller, on the engine of "
+                "the agent: that needs evaluate.weights=adapter"
+            )
         if self.evaluate.tau2 and self.user.kind != "model":
             raise ValueError("evaluate.tau2 needs user.kind=model: no script knows what those callers would say")
         if not self.domain.train:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, cast
 
@@ -55,16 +54,24 @@ def play_with_model(
         adapters = {agent: tuned / "adapter"}
     elif tuned is not None:
         source = str(tuned / "merged")
-    with ExitStack() as stack:
-        log_file = context.folder / "server.log"
-        served = stack.enter_context(serve(config, source, agent, log_file, settings))
+    calls_here = config.user.kind == "model" and not config.user.api.base_urls
+    seeded = settings.temperature > 0 or (calls_here and config.user.api.temperature > 0)
+    log_file = context.folder / "server.log"
+    with serve(config, source, agent, log_file, seeded=seeded, adapters=adapters) as served:
         spec = TalkSpec(
             config=config, section=section, agent=agent, kind="model", base_urls=served.base_urls, served=agent
         )
-        if config.user.kind == "model" and not config.user.api.base_urls:
+        if calls_here:
             spec = spec.model_copy(update={"caller_urls": served.base_urls, "caller_served": "base"})
         play_tasks(
-            spec, tasks, writer, context.folder, label, until_successes=until_successes, restarts=served.restarts
+            spec,
+            tasks,
+            writer,
+            context.folder,
+            label,
+            until_successes=until_successes,
+            restarts=served.restarts,
+            problem=served.problem,
         )
 
 
