@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer
 
+from t2t.cli import load_config
 from t2t.errors import ConfigError
 from t2t.models.rendering import IGNORED, Renderer, read_template, to_openai
 from t2t.records import Message, ToolCall, ToolResult, Turn
@@ -31,6 +32,7 @@ class Family(NamedTuple):
     """Thoughts, since the last thing that the user said."""
 
 
+ROOT = Path(__file__).parent.parent.parent
 CHATML = ("<|im_start|>", "<|im_end|>")
 LLAMA = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|python_tag|>", "<|eom_id|>", "<|eot_id|>")
 # By this Llama 3 parts text before it becomes tokens: newlines stay together, as they do with Gemma.
@@ -433,6 +435,17 @@ def test_gemma_hears_of_tools_and_results_in_the_turns_of_the_user(renderers: di
         "<end_of_turn>\n<start_of_turn>model\nYes, it is.<end_of_turn>\n<start_of_turn>user\n<end_of_turn>\n"
         "<start_of_turn>model\n<end_of_turn>\n<start_of_turn>user\nThanks.<end_of_turn>"
     )
+
+
+@pytest.mark.parametrize("model", [file.stem for file in (ROOT / "conf" / "model").glob("*.yaml")])
+def test_every_model_names_itself_and_a_template(model: str):
+    config = load_config([f"model={model}"]).model
+    assert config.name == model
+    assert config.template in FAMILIES
+
+
+def test_every_template_is_proved_here():
+    assert set(FAMILIES) == {file.stem for file in (ROOT / "t2t" / "models" / "templates").glob("*.jinja")}
 
 
 def test_a_template_that_is_not_of_the_tokenizers_family_is_refused(weights_dir: Path, tmp_path: Path):
