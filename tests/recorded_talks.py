@@ -10,7 +10,6 @@ from t2t.domain.domain import load_domain
 from t2t.domain.environment import Environment
 from t2t.episode.agent import ReferenceAgent
 from t2t.episode.play import Limits, play
-from t2t.episode.user import ScriptedUser
 from t2t.models.chat import ChatSession
 from t2t.models.scripted import ScriptedChat
 from t2t.records import Arguments, Message, Rollout, Task, ToolCall
@@ -34,25 +33,7 @@ def tasks_of_all_domains() -> list[Task]:
 
 def play_talk(task: Task, session: ChatSession, agent: str = "a", attempt: int = 0, limits: Limits = LIMITS) -> Rollout:
     environment = Environment(load_domain(task.domain), task.data)
-    rollout = asyncio.run(play(task, agent, attempt, session, environment, limits))
-    return rollout if rollout.agreed is not None else rollout.model_copy(update={"agreed": agreed(rollout, task)})
-
-
-def agreed(rollout: Rollout, task: Task) -> tuple[int, ...]:
-    """Where the caller agrees, found by asking the script once more."""
-    user, places, asked = ScriptedUser(task.scenario, task.id), [], None
-    for place, message in enumerate(rollout.messages):
-        if message.role == "assistant":
-            malformed = place + 1 < len(rollout.messages) and rollout.messages[place + 1].role == "tool"
-            asked = None if message.tool_calls or malformed else user.answer(message.content)
-        elif message.result is not None and message.result.requestor == "user" and asked is not None:
-            following = rollout.messages[place + 1] if place + 1 < len(rollout.messages) else None
-            if following is not None and following.role == "user":
-                results = [m.result for m in rollout.messages[place - len(asked.actions) + 1 : place + 1] if m.result]
-                asked = user.tell_results(asked.actions, results)
-        if message.role == "user" and not message.tool_calls and asked is not None and asked.agrees:
-            places.append(place)
-    return tuple(places)
+    return asyncio.run(play(task, agent, attempt, session, environment, limits))
 
 
 def spoil(task: Task, rng: random.Random) -> list[str | Message]:
