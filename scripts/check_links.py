@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-SKIPPED = {".venv", ".git", "weights", "runs", "outputs", "node_modules"}
+SKIPPED = {".venv", ".git", "build", "weights", "runs", "outputs", "node_modules"}
 PLACEHOLDERS = set("<>*{}$…")
 """Characters of a path that stands for many."""
 MADE = ("runs/", "weights/", "outputs/", ".venv/", ".venv.")
