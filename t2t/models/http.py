@@ -43,6 +43,8 @@ _CONNECT_TIMEOUT_S = 30.0
 # uvicorn, and so vLLM, drops a connection that rested for 5 s; a request sent at that moment would be lost.
 _KEEP_ALIVE_S = 4.0
 _SPARE_FILES = 256
+_LONGEST_MESSAGE = 300
+"""Characters of a service's own words in a message of ours."""
 _OVERLOADED = 429
 _OK = 200
 _REDIRECT = 300
@@ -313,7 +315,9 @@ class ServiceClient:
     def _refusal(
         self, url: str, response: aiohttp.ClientResponse, content: bytes
     ) -> Fault | ConfigError | ContextOverflow:
-        status, message = response.status, self._scrub(_message_of(content))
+        # Without the key before the text is cut: half a key would no longer be known as one.
+        content = content.replace(self._key.encode(), b"***") if self._key else content
+        status, message = response.status, self._scrub(_message_of(content))[:_LONGEST_MESSAGE]
         if status == _OVERLOADED or status >= _SERVER_ERROR:
             asked = response.headers.get("Retry-After", "")
             kind = "http_429" if status == _OVERLOADED else "http_5xx"
@@ -410,8 +414,8 @@ def _error_of(content: bytes) -> dict[str, Any]:
 
 
 def _message_of(content: bytes) -> str:
-    text = str(_error_of(content).get("message") or content[:200].decode(errors="replace"))
-    return " ".join(text.split())[:300]
+    """What the service says in an error; long, where it is."""
+    return " ".join(str(_error_of(content).get("message") or content[:200].decode(errors="replace")).split())
 
 
 def _is_overflow(content: bytes) -> bool:
