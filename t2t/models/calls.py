@@ -24,7 +24,6 @@ _CLOSE = "</tool_call>"
 _THINK = "<think>"
 _THOUGHT = "</think>"
 _FENCE = "```"
-_MESSAGE_ENDS = "<|eom_id|>"
 _JSON_OPENS = re.compile(
     r"<\|python_tag\|>|"
     r'^[ \t]*(?P<block>```\w*\s+)?(?={\s*"(?:(?:name|parameters|arguments)"\s*:|type"\s*:\s*"function"))',
@@ -97,7 +96,6 @@ def _split_hermes(text: str, first_call: int) -> tuple[str, tuple[ToolCall, ...]
 
 
 def _split_json(text: str, first_call: int) -> tuple[str, tuple[ToolCall, ...]]:
-    text = text.removesuffix(_MESSAGE_ENDS)
     calls: list[ToolCall] = []
     words: list[str] = []
     at = 0

@@ -85,6 +85,7 @@ class Renderer:
         self._tokenizer.encode_special_tokens = True
         added = self._tokenizer.get_added_tokens_decoder()
         special = {token.content: number for number, token in added.items() if token.special}
+        self._ends = frozenset(special.values())
         self._special_ids = {content: number for content, number in special.items() if content in self.template}
         if not self._special_ids:
             raise _unfit(template, "writes no special token", tokenizer)
@@ -130,8 +131,8 @@ class Renderer:
         return self._tokenize(self._reply_part(message))
 
     def reply_text(self, sampled_ids: Sequence[int]) -> str:
-        """Text of sampled ids without the stop token."""
-        stopped = len(sampled_ids) > 0 and sampled_ids[-1] == self.stop_id
+        """Text of sampled ids without the special token that ended them: the stop token, or another that engines heed."""
+        stopped = len(sampled_ids) > 0 and sampled_ids[-1] in self._ends
         return self.decode(sampled_ids[:-1] if stopped else sampled_ids)
 
     def parse(self, text: str, first_call: int = 1) -> tuple[Message, str]:

@@ -104,7 +104,7 @@ CALL = '{"name": "f", "parameters": {"x": 1}}'
         (f"{CALL}; {CALL}", "", 2),
         (f"{CALL}{CALL};", "", 2),
         (f"I look.\n  {CALL}\n\n{CALL}\nDone.", "I look.\nDone.", 2),
-        (f"<|python_tag|>{CALL}<|eom_id|>", "", 1),
+        (f"<|python_tag|>{CALL}", "", 1),
         (f"I look. <|python_tag|> {CALL}", "I look.", 1),
         (f"Here:\n```json\n{CALL}\n{CALL}\n```\nDone.", "Here:\nDone.", 2),
         (f"```tool_code\n{CALL}```", "", 1),

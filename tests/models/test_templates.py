@@ -235,6 +235,16 @@ def test_a_talk_renders_as_the_public_template_of_its_family_writes_it(name: str
         assert ours == render_public(name, talk[:place], tools)
 
 
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.thoughts])
+def test_thoughts_since_the_users_last_words_render_as_the_public_template_writes_them(name: str):
+    thought = said("\nI look.\n", LOOK, reasoning="\n\nA guest.\nWants Düne.\n")
+    talk = [SYSTEM, USER, thought, result(1, ""), said("", call(2, "today"), reasoning=" What day? "), result(2, "1")]
+    for place in (4, 6):
+        ours = render(read_template(name), talk[:place], TOOLS, header=True)
+        assert "A guest.\nWants" in ours
+        assert ours == render_public(name, talk[:place], TOOLS)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 @settings(max_examples=60)
 @given(data=st.data())
@@ -404,6 +414,20 @@ def test_thoughts_are_kept_apart_from_the_words_and_stay_in_the_history(renderer
     assert (cut, problem) == (said("", reasoning="A guest"), "the text ends inside <think>, before </think>")
     others = [name for name in FAMILIES if name != "qwen3"]
     assert all("A guest" not in renderers[name].text(talk, "") for name in others)
+
+
+def test_a_turn_that_another_special_token_ended_is_read_without_it_and_closed(
+    renderers: dict[str, Renderer], folders: dict[str, Path]
+):
+    renderer = renderers["llama3"]
+    tokenizer = Tokenizer.from_file(str(folders["llama3"] / "tokenizer.json"))
+    python, ends = tokenizer.token_to_id("<|python_tag|>"), tokenizer.token_to_id("<|eom_id|>")
+    sampled = [python, *renderer.reply_ids(said("", LOOK))[:-1], ends]
+    assert renderer.parse(renderer.reply_text(sampled)) == (said("", LOOK), "")
+    assert renderer.continue_ids([result(1, "")], sampled)[0] == renderer.stop_id
+    encoded = renderer.encode([USER, said("", LOOK)], "", [Turn(sampled_ids=tuple(sampled))])
+    assert encoded.input_ids[-len(sampled) - 1 :] == [*sampled, renderer.stop_id]
+    assert encoded.labels[-len(sampled) - 1 :] == [*sampled, IGNORED]
 
 
 def test_llama_writes_words_ahead_of_calls_and_calls_beside_each_other(renderers: dict[str, Renderer]):
