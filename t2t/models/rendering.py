@@ -131,7 +131,7 @@ class Renderer:
         return self._tokenize(self._reply_part(message))
 
     def reply_text(self, sampled_ids: Sequence[int]) -> str:
-        """Text of sampled ids without the special token that ended them: the stop token, or another that engines heed."""
+        """Text of sampled ids without the special token that ended them, be it the stop token or another."""
         stopped = len(sampled_ids) > 0 and sampled_ids[-1] in self._ends
         return self.decode(sampled_ids[:-1] if stopped else sampled_ids)
 
