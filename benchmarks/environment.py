@@ -26,13 +26,13 @@ from typing import Any
 from t2t.domain.domain import Domain, load_domain
 from t2t.domain.environment import Environment
 from t2t.explore.program import Coverage, explore
-from t2t.intents import general
+from t2t.intents.compose import write_task
 from t2t.intents.scene import Scene, Unsuitable
 from t2t.interop.tau2 import load_tasks
 from t2t.interop.tau2.judges import judge_by_tau2, to_simulation
 from t2t.interop.tau2.source import import_tau2, load_raw_tasks
 from t2t.interop.tau2.verification import Trial, play_trial
-from t2t.records import DataSpec, Message, StopReason, Task
+from t2t.records import DataSpec, Intent, Message, StopReason, Task
 from t2t.verify.validation import prove
 from t2t.verify.verifier import Talk, verify
 
@@ -49,7 +49,7 @@ def make_tasks(retail: Domain, count: int) -> list[Task]:
     for trajectory in explore(retail, data, 20 * count, max_steps=8, blocked_share=0, seed=1, coverage=Coverage()):
         rng = random.Random(trajectory.id)
         try:
-            task = general.write(Scene(retail, trajectory, rng), "test", rng)
+            task = write_task(Intent.GENERAL, Scene(retail, trajectory, rng), "test", rng)
         except Unsuitable:
             continue
         if not prove(retail, task):

@@ -3,7 +3,7 @@
 It runs in a process of its own and answers with prepared bytes, at once or after a fixed delay. Of a request it
 reads what tells the talk and the place in it, without parsing JSON: over chat completions the mark ``[task 17]``,
 which a talk's texts carry, and how many messages each side has sent; over completions with token ids the seed,
-which is the task's number times `SEEDS_PER_TASK` plus the number of the agent's turn.
+which is that of the talk plus the number of the agent's turn.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ import orjson
 
 from t2t.records import ToolCall
 
-SEEDS_PER_TASK = 1000
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _PREPARED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+_NOTHING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 _LOST = b'HTTP/1.1 400 Bad Request\r\nContent-Length: 52\r\n\r\n{"error":{"message":"no such talk or place in it"}}\n'
 
 
@@ -37,6 +37,8 @@ class Part(NamedTuple):
     """Turns of the caller; the first one opens the talk."""
     agent_ids: tuple[tuple[int, ...], ...] = ()
     """The agent's turns as token ids, for completions."""
+    seeds: tuple[int, ...] = ()
+    """Seeds of the talks about the task, for completions."""
 
 
 class Usage(NamedTuple):
@@ -108,13 +110,18 @@ class _Talks:
     def __init__(self, parts: dict[int, Part]) -> None:
         self.agent = {number: [_chat(turn) for turn in part.agent] for number, part in parts.items()}
         self.user = {number: [_chat(turn) for turn in part.user] for number, part in parts.items()}
-        self.ids = {number: [_completion(ids) for ids in part.agent_ids] for number, part in parts.items()}
+        self.ids: dict[int, bytes] = {}
+        for part in parts.values():
+            answers = [_completion(ids) for ids in part.agent_ids]
+            self.ids.update((seed + turn, answer) for seed in part.seeds for turn, answer in enumerate(answers))
         self.delay_s = 0.0
         self.requests = self.lost = 0
         self.recorded: dict[int, list[bytes]] | None = None
 
     def answer(self, head: bytes, body: bytes) -> bytes:
-        """The whole HTTP response to a request."""
+        """The whole HTTP response to a request; there are no metrics to read."""
+        if not head.startswith(b"POST"):
+            return _NOTHING
         self.requests += 1
         try:
             return self._answer(head, body)
@@ -124,9 +131,8 @@ class _Talks:
 
     def _answer(self, head: bytes, body: bytes) -> bytes:
         if head.startswith(b"POST /v1/completions"):
-            digits = body[body.rindex(b'"seed":') + 7 :].split(b",", 1)[0].rstrip(b"}")
-            number, place = divmod(int(digits), SEEDS_PER_TASK)
-            return self.ids[number][place]
+            start = body.index(b'"seed":') + 7
+            return self.ids[int(body[start : body.index(b",", start)])]
         start = body.index(b"[task ") + 6
         number = int(body[start : body.index(b"]", start)])
         if self.recorded is not None:
@@ -219,7 +225,7 @@ def _chat(turn: str | ToolCall) -> bytes:
 
 
 def _completion(ids: Sequence[int]) -> bytes:
-    logprobs = {"tokens": [""] * len(ids), "token_logprobs": [-0.5] * len(ids), "text_offset": [], "top_logprobs": []}
+    logprobs = {"tokens": [f"token_id:{one}" for one in ids], "token_logprobs": [-0.5] * len(ids)}
     choice = {"index": 0, "text": "", "token_ids": list(ids), "finish_reason": "stop", "logprobs": logprobs}
     return _prepare("text_completion", choice)
 

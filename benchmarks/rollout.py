@@ -37,12 +37,15 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.instant_server import SEEDS_PER_TASK, InstantServer, Part, raise_file_limit, serving
-from t2t.config import ApiConfig, EngineConfig, ModelConfig, RolloutConfig, UserConfig
+from benchmarks.instant_server import InstantServer, Part, raise_file_limit, serving
+from t2t.config import ApiConfig, ComputeConfig, EngineConfig, ModelConfig, RolloutConfig, RunConfig
 from t2t.domain.domain import Domain, load_domain
+from t2t.domain.environment import Environment
+from t2t.errors import InfraError
 from t2t.interop.tau2 import load_tasks
 from t2t.interop.tau2.source import import_tau2
 from t2t.records import Message, Rollout, Task, ToolCall
+from t2t.scheduling.talks import seed_for
 from t2t.store import Writer, read_records
 
 WEIGHTS = Path(__file__).parent.parent / "weights/smollm2-135m-instruct"
@@ -52,6 +55,9 @@ VERSUS_TAU2, VERSUS_BARE, SHARE, SAVING = 30.0, 0.5, 0.95, 1.2
 """Floors; the last one is a ceiling."""
 HELD_UP_TO = 512
 """Talks at once up to which the share is held to its floor."""
+TALKS = RolloutConfig(agent="model", max_turns=80, max_tokens=300)
+"""How t2t plays; talks are longer than its default allows."""
+MOST_ATTEMPTS = 1500
 SAVED = (100, 30_000)
 SAVED_BY_TAU2 = (100, 1000)
 
@@ -125,7 +131,8 @@ def _part(domain: Domain, task: Task, spoiled: bool, renderer: Any) -> Part:
         else Message(role="assistant", content="", tool_calls=(turn,))
         for turn in agent
     ]
-    return Part(tuple(agent), tuple(user), tuple(tuple(renderer.reply_ids(message)) for message in messages))
+    seeds = tuple(seed_for(0, task.id, attempt) for attempt in range(MOST_ATTEMPTS))
+    return Part(tuple(agent), tuple(user), tuple(tuple(renderer.reply_ids(message)) for message in messages), seeds)
 
 
 # How a client is made: it takes the server's address and gives what plays an order.
@@ -134,44 +141,77 @@ Play = Callable[[Order], Played]
 
 def make_t2t(url: str) -> Play:
     """t2t over chat completions, the caller a model too."""
+    from t2t.episode.model_user import ModelUser
+    from t2t.episode.play import limits_of, play
     from t2t.models.api import ApiChat
-    from t2t.stages.talks import callers_of, model_sessions
+    from t2t.scheduling.ledger import Ledger, Owed
+    from t2t.scheduling.limit import Limit
+    from t2t.scheduling.pool import Pool
 
     api = ApiConfig(base_urls=(url,), model="m")
-    callers = callers_of(UserConfig(kind="model", api=api, redraws=0), {})
-    return partial(_play_t2t, marked_tasks(), model_sessions(ApiChat(api), {}), callers)
+    agent, caller = ApiChat(api), ApiChat(api)
+    tasks, domain = marked_tasks(), load_domain("tau2.retail", {})
+    limits = limits_of(TALKS)
+
+    async def talk(owed: Owed) -> Rollout:
+        task, attempt = owed
+        session = agent.open(domain.tool_schemas, seed_for(0, task.id, attempt))
+        user = ModelUser(domain, task.scenario, caller, seed_for(0, f"user/{task.id}", attempt))
+        return await play(task, "m", attempt, session, Environment(domain, task.data), limits, user)
+
+    def play_all(order: Order, writer: Writer, folder: Path) -> None:
+        ledger = Ledger([tasks[number] for number in order.numbers], "m", order.attempts)
+
+        def settle(owed: Owed, outcome: Rollout | InfraError) -> None:
+            if isinstance(outcome, InfraError):
+                raise outcome
+            writer.append(outcome)
+            ledger.finish(owed.task.id, owed.attempt, outcome.reward.value == 1.0)
+
+        asyncio.run(Pool(ledger, talk, settle, Limit(order.concurrency)).run())
+
+    return partial(_play_t2t, tasks, play_all)
 
 
-def make_t2t_ids(url: str) -> Play:
-    """t2t with token ids and the scripted caller."""
-    from t2t.models.vllm import VLLMChat
+def make_t2t_ids(players: int, url: str) -> Play:
+    """t2t with token ids and the scripted caller, in so many processes."""
+    from t2t.scheduling.run import play_tasks
+    from t2t.scheduling.talks import TalkSpec
 
-    model = ModelConfig(source=str(WEIGHTS), template="smollm2", max_context=32_768)
-    chat = VLLMChat(model, EngineConfig(), (url,), "m", max_tokens=300, temperature=0.0)
-    tools = load_domain("tau2.retail", {}).tool_schemas
+    tasks = marked_tasks()
+    config = RunConfig(
+        model=ModelConfig(source=str(WEIGHTS), template="smollm2", max_context=32_768),
+        engine=EngineConfig(base_urls=(url,)),
+        compute=ComputeConfig(players=players),
+    )
 
-    def start(task: Task, attempt: int) -> Any:
-        return chat.open(tools, task.data.seed * SEEDS_PER_TASK)
+    def play_all(order: Order, writer: Writer, folder: Path) -> None:
+        talks = TALKS.model_copy(update={"attempts": order.attempts, "concurrency": order.concurrency // players})
+        spec = TalkSpec(
+            config=config.model_copy(update={"rollout": talks}),
+            section="rollout",
+            agent="m",
+            kind="model",
+            base_urls=(url,),
+            served="m",
+        )
+        play_tasks(spec, [tasks[number] for number in order.numbers], writer, folder, "")
 
-    return partial(_play_t2t, marked_tasks(), start, None)
+    return partial(_play_t2t, tasks, play_all)
 
 
-def _play_t2t(tasks: Mapping[int, Task], sessions: Any, callers: Any, order: Order) -> Played:
-    from t2t.stages.talks import play_all
-
-    settings = RolloutConfig(attempts=order.attempts, concurrency=order.concurrency, max_turns=80)
-    chosen = [tasks[number] for number in order.numbers]
+def _play_t2t(tasks: Mapping[int, Task], play_all: Callable[[Order, Writer, Path], None], order: Order) -> Played:
     number_of = {task.id: number for number, task in tasks.items()}
+    outcomes: dict[int, tuple[Calls, float | None]] = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rollouts.jsonl"
         with _Clock() as clock, Writer(file) as writer:
-            play_all(chosen, "m", sessions, settings, {}, writer, "", callers)
-        outcomes: dict[int, tuple[Calls, float | None]] = {}
+            play_all(order, writer, Path(folder))
         for one in read_records(file, Rollout):
             outcomes[number_of[one.task_id]] = _calls(one.messages), one.reward.value
             if len(outcomes) == len(order.numbers):
                 break
-    return Played(len(chosen) * order.attempts, clock.seconds, clock.cpu_s, outcomes)
+    return Played(len(order.numbers) * order.attempts, clock.seconds, clock.cpu_s, outcomes)
 
 
 def _calls(messages: Sequence[Message]) -> Calls:
@@ -477,7 +517,7 @@ def main() -> int:
         server.record()
         t2t.play(Order(numbers, 1, 1))
         bare = Client("bare", partial(make_bare, server.recorded()), server, set(cores))
-        ids = Client("t2t, token ids", make_t2t_ids, server, set(cores))
+        ids = Client("t2t, token ids", partial(make_t2t_ids, 1), server, set(cores))
         tau2 = Client("tau2", make_tau2, server, set(cores))
         check_talks(t2t, (bare, ids, tau2), numbers)
         print(f"{len(numbers)} tasks: equal calls, verdicts and numbers of requests", flush=True)

@@ -1,9 +1,12 @@
 from dataclasses import dataclass
-from typing import Literal, NewType
+from typing import Any, Literal, NewType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
-from t2t.domain.tool import harvest, tool
+from t2t.domain.tool import external_tool, harvest, tool
 from t2t.errors import ToolError
 
 LampId = NewType("LampId", str)
@@ -76,3 +79,48 @@ def test_a_parameter_without_description_is_a_mistake_of_the_author():
         def broken(db: None, level: int) -> str:
             """Do something."""
             return ""
+
+
+PLAIN = st.one_of(
+    st.none(), st.booleans(), st.integers(-9, 9), st.floats(allow_nan=False), st.text(max_size=3), st.just("red")
+)
+VALUES = st.one_of(PLAIN, st.lists(PLAIN, max_size=2), st.dictionaries(st.text(max_size=1), PLAIN, max_size=1))
+TYPES: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"type": "string"},
+        {"type": "string", "title": "T", "description": "D."},
+        {"type": "string", "enum": ["red"]},
+        {"type": "string", "minLength": 2},
+        {"type": "boolean"},
+        {"type": "integer"},
+        {"type": ["string", "null"]},
+        {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "array", "items": {"type": "string", "enum": ["red"]}},
+        {"type": "array", "items": {"type": "boolean"}, "maxItems": 1},
+        {"type": "array"},
+        {},
+    ]
+)
+
+
+@given(
+    properties=st.dictionaries(st.sampled_from("abc"), TYPES, max_size=3),
+    required=st.sets(st.sampled_from("abc")),
+    arguments=st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3),
+)
+def test_a_tool_from_elsewhere_takes_what_its_json_schema_allows(
+    properties: dict[str, Any], required: set[str], arguments: dict[str, Any]
+):
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": properties,
+        "required": sorted(required & set(properties)),
+    }
+    found = external_tool("f", "F.", schema, lambda db, **_: None, writes=False)
+    allowed = arguments.keys() <= properties.keys() and Draft202012Validator(schema).is_valid(arguments)
+    if allowed:
+        assert found.check(arguments) == arguments
+    else:
+        with pytest.raises(ToolError):
+            found.check(arguments)

@@ -61,7 +61,11 @@ class Tau2Domain(Domain):
 
     def requestor_of(self, tool: str) -> Literal["assistant", "user"]:
         """Who can call a tool."""
-        return "user" if any(tool == own.name for own in self.user_tools) else "assistant"
+        return "user" if tool in self._user_tool_names else "assistant"
+
+    @cached_property
+    def _user_tool_names(self) -> frozenset[str]:
+        return frozenset(tool.name for tool in self.user_tools)
 
     def holds(self, state: State, assertion: Assertion) -> bool:
         """Ask tau2's own assertion function."""
