@@ -66,7 +66,11 @@ class TalkLine:
     def tail(self) -> Mapping[str, Any]:
         """``stop_reason``, ``reward``, and ``user_faults`` where there are any."""
         ordered = 0 < self._messages_at < self._end_at
-        return self._part(ordered, b"{", self._end_at + 1, len(self._line), b"", _TAIL)
+        found = self._part(ordered, b"{", self._end_at + 1, len(self._line), b"", _TAIL)
+        reward = found["reward"]
+        if not isinstance(reward, dict) or not {"value", "checks"} <= reward.keys():
+            raise self._no_talk()
+        return found
 
     def messages(self) -> Sequence[Mapping[str, Any]]:
         """The talk as JSON."""
@@ -98,8 +102,11 @@ class TalkLine:
             except orjson.JSONDecodeError as error:
                 raise ConfigError(f"{self._place} is no JSON: {error}") from None
         if not isinstance(self._whole, dict) or not _HEAD | _TAIL | {"messages"} <= self._whole.keys():
-            raise ConfigError(f"{self._place} is no talk; talks lie in {TALKS} of a stage's folder")
+            raise self._no_talk()
         return self._whole
+
+    def _no_talk(self) -> ConfigError:
+        return ConfigError(f"{self._place} is no talk; talks lie in {TALKS} of a stage's folder")
 
 
 class TalkFile:
@@ -109,10 +116,17 @@ class TalkFile:
     """
 
     def __init__(self, file: Path, choice: TalkFilter) -> None:
-        """Open `file`; nothing is read yet."""
+        """Open `file`; nothing is read yet.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
         self.file = file
         self._choice = choice
-        self._handle = file.open("rb")
+        try:
+            self._handle = file.open("rb")
+        except OSError as error:
+            raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
         self._chosen: list[tuple[int, int]] = []
         """Place in the file and line number of each talk that is chosen."""
         self.read = 0

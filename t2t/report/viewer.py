@@ -167,7 +167,7 @@ def _find_file(request: Request, folders: Mapping[str, Path]) -> Path:
 def _paged(out: TextIO) -> Generator[Console]:
     """A console on `out`, through the pager where that is a terminal."""
     console = _console(out)
-    command = shlex.split(os.environ.get("PAGER", "less")) if console.is_terminal else []
+    command = shlex.split(os.environ.get("PAGER", "less")) if out.isatty() else []
     if not command or not shutil.which(command[0]):
         yield console
         return
@@ -215,8 +215,7 @@ def _print_list(talks: TalkFile, console: Console) -> None:
         failed = next((name for name, passed in reward["checks"].items() if not passed), "")
         verdict = "pass" if success else "fail"
         row = Text(f"{number:6}  ").append(verdict, _STYLES[verdict])
-        row.append(f"  {head['intent']:10}  {tail['stop_reason']:16}  {turns:5}  {failed:12}  ")
-        row.append(show_controls(head["id"]))
+        row.append(f"  {head['intent']:10}  {tail['stop_reason']:16}  {turns:5}  {failed:12}  {head['id']}")
         if tail.get("user_faults"):
             row.append(f"  user faults: {len(tail['user_faults'])}", _STYLES["fault"])
         _print(console, row)
@@ -227,6 +226,7 @@ def _print_list(talks: TalkFile, console: Console) -> None:
 
 def _print(console: Console, text: Text) -> None:
     """Print a line, cut to the terminal; rich is too slow for pipes of a hundred thousand lines."""
+    text.plain = show_controls(text.plain)
     if console.is_terminal:
         text.truncate(console.width, overflow="ellipsis")
         console.print(text)
@@ -238,7 +238,7 @@ def _show_talks(talks: TalkFile, request: Request, folders: Mapping[str, Path], 
     """Show one talk and, on a terminal, those that keys lead to."""
     number = _find_number(talks, request)
     console = _console(out)
-    interactive = console.is_terminal and sys.stdin.isatty()
+    interactive = out.isatty() and sys.stdin.isatty()
     with _keys_at_once() if interactive else contextlib.nullcontext():
         while True:
             line = talks.get(number)
@@ -289,7 +289,7 @@ def _ask(console: Console, number: int, talks: TalkFile) -> int:
             if number > 1:
                 return -1
             said = "That is the first. "
-        elif key in "q\x04\x1b":
+        elif key in "q\x04":
             return 0
 
 

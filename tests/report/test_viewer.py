@@ -381,6 +381,15 @@ def test_a_run_is_viewed_by_its_recipe_also_while_a_stage_plays(tmp_path: Path, 
     assert "1 of 1 talks" in capsys.readouterr().out
 
 
+def test_a_line_that_only_resembles_a_talk_is_refused(tmp_path: Path, make_task, make_rollout):
+    fields = make_rollout(make_task("library", 0), "base", True).model_dump(mode="json")
+    file = tmp_path / "exported.jsonl"
+    file.write_text(json.dumps({**fields, "reward": 1.0}) + "\n")
+    for words in ((), ("success=true",), ("n=1",)):
+        with pytest.raises(ConfigError, match=r"exported\.jsonl:1 is no talk"):
+            shown(file, *words)
+
+
 def test_the_folder_of_a_run_is_viewed_without_its_settings(file: Path):
     run = file.parents[2] / "quickstart"
     run.mkdir()
