@@ -79,7 +79,22 @@ def test_a_parameter_without_description_is_a_mistake_of_the_author():
             return ""
 
 
-VALUES: tuple[Any, ...] = (None, True, 1, 1.5, "", "a", "red", [], ["red"], ["a", 1], [True, True], {}, {"a": "b"})
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    1,
+    1.5,
+    "",
+    "a",
+    "red",
+    [],
+    ["red"],
+    ["a"],
+    ["a", 1],
+    [True, True],
+    {},
+    {"a": "b"},
+)
 SCHEMAS: tuple[dict[str, Any], ...] = (
     {},
     {"type": "string"},
