@@ -43,6 +43,7 @@ _CONNECT_TIMEOUT_S = 30.0
 # uvicorn, and so vLLM, drops a connection that rested for 5 s; a request sent at that moment would be lost.
 _KEEP_ALIVE_S = 4.0
 _SPARE_FILES = 256
+_CONNECTIONS_AT_ONCE = 256
 _LONGEST_MESSAGE = 300
 """Characters of a service's own words in a message of ours."""
 _OVERLOADED = 429
@@ -363,11 +364,22 @@ def _busyness(server: _Server) -> tuple[int, int]:
     return server.load, server.chosen
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Opens few connections at once: thousands together overflow what a server accepts, and time out."""
+
+    _openings: asyncio.Semaphore | None = None
+
+    async def connect(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
+        self._openings = self._openings or asyncio.Semaphore(_CONNECTIONS_AT_ONCE)
+        async with self._openings:
+            return await super().connect(req, traces, timeout)
+
+
 async def _hold_session(timeout: aiohttp.ClientTimeout, key: str) -> AsyncGenerator[aiohttp.ClientSession]:
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
     async with aiohttp.ClientSession(
         timeout=timeout,
-        connector=aiohttp.TCPConnector(limit=_raise_file_limit(), keepalive_timeout=_KEEP_ALIVE_S),
+        connector=_Connector(limit=_raise_file_limit(), keepalive_timeout=_KEEP_ALIVE_S),
         headers=headers,
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
         cookie_jar=aiohttp.DummyCookieJar(),
