@@ -22,9 +22,11 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
+from t2t.intents.judge import Verdict
 from t2t.models.rendering import Renderer
 from t2t.records import Message, Task, ToolCall
 from t2t.store import read_records
+from tests.chat_endpoint import good_texts
 
 FAULTS = (
     "http_429",
@@ -76,7 +78,9 @@ class Orders(BaseModel):
     loops: tuple[str, ...] = ()
     """Tasks in which the agent first calls the tool ``wait_for_ever``."""
     key: str = ""
-    """Key without which there is no answer; named in the texts and headers of errors."""
+    """Key without which there is no answer; what is sent as key is named in the texts and headers of errors."""
+    refuse: int = 0
+    """HTTP status of every answer to a question; 0 answers."""
 
 
 class Player:
@@ -147,6 +151,8 @@ class Connection(asyncio.Protocol):
         self.player = player
         self.buffer = b""
         self.transport: Any = None
+        self.key = ""
+        self.num_errors = 0
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -166,13 +172,17 @@ class Connection(asyncio.Protocol):
     async def answer(self, head: str, body: bytes) -> None:
         player, path = self.player, head.split(" ", 2)[1]
         key = player.orders.key
+        found = re.search(r"(?i)\r\nauthorization: *Bearer ([^\r]*)", head)
+        self.key = found[1] if found else ""
         if path == "/metrics":
             self.send(200, _METRICS.format(running=player.running).encode())
         elif head.startswith("GET"):
             names = [{"id": name, "object": "model"} for name in ("base", "tuned")]
             self.send(200, orjson.dumps({"object": "list", "data": names} if path.endswith("/models") else {}))
-        elif key and f"Bearer {key}" not in head:
-            self.send(401, orjson.dumps({"error": {"message": "Incorrect API key provided"}}))
+        elif key and self.key != key:
+            self.send(401, self.error())
+        elif player.orders.refuse:
+            self.send(player.orders.refuse, self.error())
         else:
             player.running += 1
             try:
@@ -213,7 +223,7 @@ class Connection(asyncio.Protocol):
         await self.deliver(fault, orjson.dumps(answer))
 
     async def chat(self, body: dict[str, Any]) -> None:
-        """The chat completions route, as a caller who agrees a few times and hangs up."""
+        """The chat completions route: who words and grades tasks, or a caller who agrees a few times and hangs up."""
         said = [message for message in body["messages"] if message["role"] == "assistant"]
         prompt = next((m["content"] for m in body["messages"] if m["role"] == "system"), "")
         player = self.player
@@ -226,13 +236,18 @@ class Connection(asyncio.Protocol):
         player.note("chat", turn, fault or "ok")
         stops = turn >= 3 and not player.orders.caller_never_stops
         text = "I would like some help, please." if turn == 0 else "Goodbye. ###STOP###" if stops else "Yes, please."
+        form = body.get("response_format", {}).get("json_schema", {}).get("name")
+        if form == "Texts":
+            text = good_texts(body["messages"]).model_dump_json()
+        elif form == "Verdict":
+            text = Verdict(says="It reads well.", realism=8, answers=True).model_dump_json()
         answer = {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
         await asyncio.sleep(player.orders.delay_s)
         await self.deliver(fault, orjson.dumps(answer))
 
     async def deliver(self, fault: str, answer: bytes) -> None:
         """Send the answer, or what the fault makes of it."""
-        error = orjson.dumps({"error": {"message": f"Incorrect API key provided: {self.player.orders.key or 'none'}"}})
+        error = self.error()
         if fault in ("http_500", "http_503"):
             self.send(int(fault[-3:]), error)
         elif fault.startswith("http_429"):
@@ -262,13 +277,18 @@ class Connection(asyncio.Protocol):
 
     def send(self, status: int, content: bytes, headers: str = "", *, length: int | None = None) -> None:
         """Send an answer, or its head and the first `length` bytes alone."""
-        key = self.player.orders.key
         head = (
             f"HTTP/1.1 {status} {_REASONS.get(status, 'Bad Request')}\r\nContent-Type: application/json\r\n{headers}"
-            f"Content-Length: {len(content)}\r\n" + (f"X-Echo: Bearer {key}\r\n" if key else "") + "\r\n"
+            f"Content-Length: {len(content)}\r\n" + (f"X-Echo: Bearer {self.key}\r\n" if self.key else "") + "\r\n"
         )
         if not self.transport.is_closing():
             self.transport.write(head.encode() + content[:length])
+
+    def error(self) -> bytes:
+        """An error that names the key, at a place where whoever cuts the text may cut the key in two."""
+        self.num_errors += 1
+        text = f"{'x' * (self.num_errors * 37 % 320)} Incorrect API key provided: {self.key or 'none'}"
+        return orjson.dumps({"error": {"message": text}}) if self.num_errors % 3 else text.encode()
 
     def reset(self) -> None:
         """End the connection with RST."""

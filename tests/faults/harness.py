@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -172,14 +173,21 @@ def fault_server(folder: Path, base: Base, weights: Path, **orders: Any) -> Iter
 
 
 class StageProcess:
-    """A stage in a process group of its own."""
+    """A stage that is under way."""
 
-    def __init__(self, name: str, config: RunConfig, folder: Path, limit_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: RunConfig,
+        folder: Path,
+        limit_bytes: int = 0,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.log = folder / f"{name}.log"
         file = folder / f"{name}.json"
         file.write_text(config.model_dump_json())
         self._process: ForkServerProcess = _fork_server.Process(
-            target=_play_stage, args=(name, str(file), str(self.log), limit_bytes)
+            target=_play_stage, args=(name, str(file), str(self.log), limit_bytes, dict(environment))
         )
         self._process.start()
 
@@ -189,23 +197,38 @@ class StageProcess:
         return self._process.exitcode
 
     def kill(self) -> None:
-        """kill -9 of the process and all that it started, and wait until none is left."""
+        """kill -9, and wait until nothing that it started is left."""
         pid = self._process.pid
         assert pid is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+        started = descendants(pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         self._process.join()
-        deadline = time.monotonic() + 20
-        while _group_lives(pid):
-            assert time.monotonic() < deadline, "kill -9 left a process behind"
-            time.sleep(0.01)
+        wait_until_gone(started)
+
+    def children(self) -> list[int]:
+        """Processes that it started, and those that they did."""
+        assert self._process.pid is not None
+        return descendants(self._process.pid)
 
 
-def run_stage(name: str, config: RunConfig, folder: Path, limit_bytes: int = 0) -> tuple[int, str]:
-    """Run a stage to its end: exit code, and all that it said."""
-    process = StageProcess(name, config, folder, limit_bytes)
+def run_stage(
+    name: str,
+    config: RunConfig,
+    folder: Path,
+    limit_bytes: int = 0,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[int, str]:
+    """Run a stage to its end: exit code, and all that it said.
+
+    Args:
+        name: the stage.
+        config: the whole run.
+        folder: takes what the stage is given and what it says.
+        limit_bytes: longest file that it may write; 0 is no bound.
+        environment: further variables.
+    """
+    process = StageProcess(name, config, folder, limit_bytes, environment)
     try:
         code = process.wait(240)
         assert code is not None, f"{name} does not end: {process.log.read_text()[-2000:]}"
@@ -257,7 +280,7 @@ def kill_again_and_again(
         case: what runs.
         server: plays the agent, and notes what it is asked.
         rng: draws the moments.
-        longest_s: latest moment, in seconds after the start of the process.
+        longest_s: latest moment, in seconds after the start of the process or, every other time, the first request.
         most: kills at most.
         num_turns: agent turns of each task's whole talk.
 
@@ -272,6 +295,8 @@ def kill_again_and_again(
         started = server.mark()
         process = StageProcess("rollout", case.config, case.folder)
         try:
+            if num_kills % 2:
+                wait_for_first_request(server, started, process)
             code = process.wait(rng.uniform(0.0, longest_s) if num_kills < most else 240)
         finally:
             process.kill()
@@ -296,13 +321,19 @@ def kill_again_and_again(
     return Killing(num_kills, len(finished))
 
 
+def wait_for_first_request(server: FaultServer, since: int, process: StageProcess) -> None:
+    """Wait until the stage asks for something, or ends."""
+    while server.mark() == since and process.wait(0.01) is None:
+        pass
+
+
 def _requests_for(task_id: str, asked: Counter[tuple[str, int, str]]) -> int:
     return sum(count for (task, _, _), count in asked.items() if task == task_id)
 
 
-def _play_stage(name: str, file: str, log: str, limit_bytes: int) -> None:
+def _play_stage(name: str, file: str, log: str, limit_bytes: int, environment: dict[str, str]) -> None:
     """In the forked process: become the stage."""
-    os.setsid()
+    os.environ.update(environment)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -311,12 +342,24 @@ def _play_stage(name: str, file: str, log: str, limit_bytes: int) -> None:
     pipeline.main([name, file, str(os.getppid())])
 
 
-def _group_lives(group: int) -> bool:
-    """True while a process of the group is there that is no zombie."""
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            with contextlib.suppress(OSError):
-                words = (folder / "stat").read_text().rpartition(")")[2].split()
-                if int(words[2]) == group and words[0] != "Z":
-                    return True
+def descendants(pid: int) -> list[int]:
+    """All processes below one."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            found += [int(child), *descendants(int(child))]
+    return found
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    """Wait until the processes have ended by themselves, as those must whose parent was killed."""
+    deadline = time.monotonic() + 60
+    while left := [pid for pid in pids if _lives(pid)]:
+        assert time.monotonic() < deadline, f"a kill left {len(left)} processes behind"
+        time.sleep(0.01)
+
+
+def _lives(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False

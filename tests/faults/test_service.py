@@ -26,7 +26,10 @@ KINDS = {
     "http_500": {"http_5xx"},
     "http_503": {"http_5xx"},
     "reset_before": {"connection"},
-    "reset_half": {"connection"},
+    "half_json": {"half_reply"},
+    "wrong_shape": {"wrong_shape"},
+    "huge": {"too_large"},
+    "drip": {"timeout"},
 }
 """Names of faults in the manifest, where another would be wrong."""
 
