@@ -41,8 +41,8 @@ class _Sample(NamedTuple):
 class Progress:
     """Counts work done and says so: done of total, rate, time left.
 
-    Units may differ in size: with `work` the time left follows the work that is done, not the number of units,
-    and a unit's work may be counted bit by bit before the unit is done. Rates are those of the later half of the
+    Units may differ in size: with `work` the time left follows the work that is done, not the number of units.
+    Rates are those of the later half of the
     time so far, and of a minute at least, so that a slow start is forgotten.
     """
 
@@ -65,20 +65,22 @@ class Progress:
         self._bar = sys.stderr.isatty()
         self.note: Callable[[], str] = lambda: ""
         """Further text for the line, its parts set apart by ``", "``, such as the success so far."""
+        self.begun: Callable[[], float] = lambda: 0.0
+        """Work done on units that are not done yet, such as the turns played of talks in flight; without it the time
+        left is too long while all is in flight and little is done."""
 
     def step(self, count: int = 1, work: float | None = None) -> None:
         """Count units as done.
 
         Args:
             count: Units.
-            work: Work done since the last call; None is `count`. A unit that took less than was expected of it
-                still counts what was expected, in the end.
+            work: The work that was expected of them, whatever they took; None is `count`.
         """
         self._done += count
         self._worked += count if work is None else work
         now = time.monotonic()
         if now - self._samples[-1].at >= _SECONDS_BETWEEN_SAMPLES:
-            self._samples.append(_Sample(now, self._done, self._worked))
+            self._samples.append(_Sample(now, self._done, self._worked + self.begun()))
             window = max(_SHORTEST_WINDOW_S, (now - self._started) / 2)
             while len(self._samples) > 2 and now - self._samples[1].at >= window:
                 self._samples.popleft()
@@ -110,13 +112,14 @@ class Progress:
         start = [f"{self._label} {self._done}/{self._total} {self._unit}"]
         if self._done > self._first:
             start.append(f"{short((self._done - since.done) / seconds)}/s")
-        speed = (self._worked - since.work) / seconds
+        worked = self._worked + self.begun()
+        speed = (worked - since.work) / seconds
         if not finished and speed > 0:
             # Where talks outlast what was expected of them, the work may run out before the units do.
-            owed = max(self._owed - self._worked, 0.0)
+            owed = max(self._owed - worked, 0.0)
             end = f"{spoken(owed / speed)} left" if owed else "nearly done"
         else:
-            end = spoken(now - self._started)
+            end = spoken(now - self._started) + ("" if finished else " so far")
         note = [part for part in self.note().split(", ") if part]
         line = ", ".join([*start, *note, end])
         while width and len(line) > width and note:

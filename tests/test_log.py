@@ -86,11 +86,21 @@ def test_time_left_is_right_when_the_longest_talks_come_first(clock: Clock, done
     lengths = [20.0 if number < 200 else 2.0 for number in range(1000)]
     progress = Progress("rollout base", len(lengths), "talks", work=sum(lengths))
     for length in lengths[:done]:
-        for _ in range(int(length)):
-            clock.now += 0.25
-            progress.step(0, work=1.0)
-        progress.step(1, work=0.0)
+        clock.now += 0.25 * length
+        progress.step(1, work=length)
     assert seconds_left(progress.line()) == pytest.approx(0.25 * sum(lengths[done:]), rel=0.02, abs=1)
+
+
+def test_time_left_is_right_while_all_talks_are_in_flight(clock: Clock):
+    progress = Progress("rollout base", 32, "talks", work=32 * 10)
+    turns = 0
+    progress.begun = lambda: turns
+    assert progress.line() == "rollout base 0/32 talks, 0 s so far"
+    for _ in range(32 * 4):
+        clock.now += 1
+        turns += 1
+        progress.tick()
+    assert progress.line() == "rollout base 0/32 talks, 3 min 12 s left"
 
 
 def test_talks_that_outlast_what_was_expected_are_nearly_done(clock: Clock):

@@ -387,7 +387,7 @@ def _print_verdict(rollout: Rollout, console: Console) -> None:
     prompt = sum(len(turn.prompt_ids) for turn in rollout.turns)
     sampled = sum(len(turn.sampled_ids) for turn in rollout.turns)
     tokens = f", {short(prompt)} tokens in prompts, {short(sampled)} sampled" if rollout.turns else ""
-    _print_part(console, "ended", f"{rollout.stop_reason.value} after {turns} turns{tokens}")
+    _print_part(console, "ended", f"{rollout.stop_reason.value} after {turns} turn{'s' * (turns != 1)}{tokens}")
 
 
 def _print_proof(rollout: Rollout, task: Task, console: Console) -> None:
