@@ -16,7 +16,7 @@ from t2t.records import Intent
 class Section(BaseModel):
     """Base of all sections: frozen, and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 _SECRET_ARGS = ("api_key", "authorization", "hf_token")
