@@ -41,7 +41,9 @@ def _check_servers(base_urls: Sequence[str], args: Mapping[str, Any]) -> None:
             raise ValueError(f"base_urls[{place}] is no address such as http://127.0.0.1:8000")
     for name in args:
         if name.replace("-", "_").lower() in _SECRET_ARGS:
-            raise ValueError(f"args.{name} would stand in files; set the variable that api_key_env names instead")
+            raise ValueError(
+                f"args.{name} would stand in files; set the variable of api_key_env, or VLLM_API_KEY, instead"
+            )
 
 
 class ModelConfig(Section):

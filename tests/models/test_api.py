@@ -32,7 +32,9 @@ def said(content, *calls, finish="stop"):
     }
 
 
-def talk(answers, turns, *, env: str = "", tools: str = TOOLS) -> tuple[list[Reply], list[tuple[dict, dict]]]:
+def talk(
+    answers, turns, *, env: str = "", tools: str = TOOLS, args=None
+) -> tuple[list[Reply], list[tuple[dict, dict]]]:
     """Replies of a session to `turns`, from an endpoint that gives these answers in turn; and what it was sent."""
     asked: list[tuple[dict, dict]] = []
 
@@ -51,7 +53,7 @@ def talk(answers, turns, *, env: str = "", tools: str = TOOLS) -> tuple[list[Rep
             base_urls=(f"http://127.0.0.1:{runner.addresses[0][1]}/v1",),
             model="m",
             api_key_env=env,
-            args={"top_p": 0.5},
+            args=args or {"top_p": 0.5},
             patience_s=0.3,
         )
         try:
@@ -97,6 +99,33 @@ def test_a_fault_is_tried_again_and_ends_as_one_of_the_service():
     assert replies[0].message.content == "Hello." and len(asked) == 3
     with pytest.raises(InfraError, match="failed [2-9] times within patience_s=0.3, last: .*no chat completion"):
         talk([(200, {"choices": []})] * 9, [ASK])
+
+
+def shaped(**message):
+    return {"choices": [{"message": message, "finish_reason": "stop"}]}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"choices": [{"finish_reason": "stop"}]},
+        {"choices": [{"message": "Hello."}]},
+        shaped(content=["Hello."]),
+        shaped(content="", tool_calls=[{"id": "c0"}]),
+        shaped(content="", tool_calls=[{"id": 0, "function": {"name": "look", "arguments": "{}"}}]),
+        shaped(content="", tool_calls=[{"id": "c0", "function": {"name": "look", "arguments": {"x": 1}}}]),
+        {"choices": [{"message": {"content": "Hel"}, "finish_reason": "abort"}]},
+        ["choices"],
+    ],
+)
+def test_what_is_no_completion_is_a_fault_of_the_service(answer):
+    replies, asked = talk([(200, answer), (200, said("Hello."))], [ASK])
+    assert replies[0].message.content == "Hello." and len(asked) == 2
+
+
+def test_a_setting_of_the_request_comes_before_ours():
+    _, asked = talk([(200, said("Hello.")), (200, said("Hello."))], [ASK, ASK], args={"seed": 7, "max_tokens": 9})
+    assert [(body["seed"], body["max_tokens"]) for body, _ in asked] == [(7, 9)] * 2
 
 
 def test_a_prompt_that_is_too_long_is_an_overflow():
