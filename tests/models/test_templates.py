@@ -390,7 +390,7 @@ def test_no_text_makes_a_special_token_of_any_family(
 
 @pytest.mark.parametrize("name", FAMILIES)
 @settings(max_examples=80)
-@given(content=WORDS, calls=CALLS, reasoning=WORDS)
+@given(content=WORDS, calls=CALLS | st.lists(st.tuples(TEXT.filter(bool), st.just({})), max_size=2), reasoning=WORDS)
 def test_what_a_template_writes_is_read_back_and_written_alike(
     renderers: dict[str, Renderer], name: str, content: str, calls: list[tuple[str, dict[str, Any]]], reasoning: str
 ):
@@ -458,6 +458,20 @@ def test_gemma_hears_of_tools_and_results_in_the_turns_of_the_user(renderers: di
         '<start_of_turn>user\n```tool_output\n[{"id":"B1","text":"<b>\\n"}]\n```\n```tool_output\n2026-11-22\n```'
         "<end_of_turn>\n<start_of_turn>model\nYes, it is.<end_of_turn>\n<start_of_turn>user\n<end_of_turn>\n"
         "<start_of_turn>model\n<end_of_turn>\n<start_of_turn>user\nThanks.<end_of_turn>"
+    )
+
+
+def test_where_the_agent_begins_rules_and_tools_stand_ahead_of_its_words(renderers: dict[str, Renderer]):
+    talk = [SYSTEM, said("Hello."), USER]
+    for tools in ("", TOOLS):
+        for name, renderer in renderers.items():
+            ahead, hello, after = renderer.text(talk, tools).partition("Hello.")
+            assert (SYSTEM.content in ahead, hello, "find_books" in ahead) == (True, "Hello.", bool(tools)), name
+            assert USER.content in after
+            assert "find_books" not in after
+    assert renderers["gemma3"].text(talk, "") == (
+        "<bos><start_of_turn>user\nYou work at a library.\n\n1. Be kind.<end_of_turn>\n"
+        "<start_of_turn>model\nHello.<end_of_turn>\n<start_of_turn>user\nIs Düne there? 日本 🙂<end_of_turn>"
     )
 
 
