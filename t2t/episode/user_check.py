@@ -7,7 +7,7 @@ told in words other than the scenario's.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from t2t.episode.user import ANNOUNCEMENT, HELP, MORE, REFUSAL, WHICH, asked_facts, normalize, questions
@@ -65,8 +65,8 @@ class UserCheck:
             done: The caller hangs up after it.
             agrees: It accepts what the agent proposed.
         """
-        if not re.search(r"\w", text):
-            return None if done else "empty"
+        if not done and not re.search(r"\w", text):
+            return "empty"
         if _ROLES.search(text) or _AGENTS_WORDS.search(normalize(text)):
             return "speaks_for_agent"
         if self._known.lacks(text):
@@ -158,7 +158,6 @@ class _Known:
 
     def __init__(self) -> None:
         self._words: set[str] = set()
-        self._names: set[str] = set()
         self._addresses: set[str] = set()
         self._dates: set[tuple[int, int]] = set()
         self._figures: set[str] = set()
@@ -166,13 +165,13 @@ class _Known:
 
     def add(self, text: str) -> None:
         """Take all of a text as known."""
-        words = _WORDS.findall(text)
-        self._words.update(map(_plain, words))
-        self._names.update(_plain(word) for word in words if word[0].isupper())
+        self._words.update(map(_plain, _WORDS.findall(text)))
         self._addresses.update(found.lower() for found in _ADDRESS.findall(text))
         for _, dates in _dates(text):
             self._dates.update(dates)
             self._digits.update(str(number) for date in dates for number in date)
+        for hour, minute in _TIME.findall(text):
+            self._digits.update(f"{clock}{minute}" for clock in (int(hour) % 12 or 12, int(hour) % 12 + 12))
         for found in _FIGURE.findall(text):
             figure = _figure(found)
             self._figures.add(figure)
@@ -195,7 +194,7 @@ class _Known:
                 after = sentence[found.end() :]
                 if not _IN_PASSING.match(f"{found[0]}{after}") and not self._knows(found[0], guesses=guesses):
                     return True
-        return any(name not in self._words for name in _names(text, self._names))
+        return any(name not in self._words for name in _names(text))
 
     def _knows(self, written: str, *, guesses: bool) -> bool:
         figure = _figure(written)
@@ -228,6 +227,8 @@ _MONTH_DAY = re.compile(rf"\b{_MONTH} {_DAY}\b(?:,? \d{{4}}\b)?")
 _DAY_MONTH = re.compile(rf"\b{_DAY} (?:of )?{_MONTH}(?!\w)(?:,? \d{{4}}\b)?")
 _ISO = re.compile(r"\b\d{4}-(\d\d)-(\d\d)\b")
 _SLASHED = re.compile(r"(?<![\d/])(\d{1,2})[/.](\d{1,2})[/.](?:\d{4}|\d\d)(?![\d/])")
+_SLASHED_SHORT = re.compile(r"(?<![\d/])(?!24/7)(\d{1,2})/(\d{1,2})(?![\d/])")
+_TIME = re.compile(r"\b(\d{1,2}):(\d\d)\b")
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _FIGURE = re.compile(r"[\w#$€£]*\d(?:[\w.,:/'-]*\w)?")
 _WORDS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
@@ -238,7 +239,7 @@ _IN_PASSING = re.compile(
 )
 """Figures of small talk, that nobody acts upon."""
 _GUESS = re.compile(r"\W*(?:so|is|was|that|does it|will it|will that|would it|would that|you mean)\b", re.IGNORECASE)
-_NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,}(?: [A-Z][a-z]+)*|\b[A-Z][a-z]+ [A-Z][a-z]{2,}\b")
+_TITLE_CASE = re.compile(r"(?<=[A-Za-z] )(?:A|An|The|My|Me|You|It|To|Of|For|In|On|At|Is|Do|Can|That|This|With|And)\b")
 _NO_NAMES = frozenset(
     """monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays
     sundays january february march april may june july august september october november december christmas easter
@@ -250,6 +251,7 @@ _NO_NAMES = frozenset(
     sorry okay sure great perfect well right fine correct exactly actually also and but so the this that these those
     it its is are was were am be been my me mine we our us they he she there here what which who when where why how can
     could would should will shall may might do does did have has had just only then now once still instead wait let
+    have take see talk wish hope need want like make get give tell know think really very looking speak after before
     best regards kind sincerely god lord wow ok for from with to of in on at by as if or all any some one two""".split()
 )
 """Words that models write with a capital where no name is meant."""
@@ -385,13 +387,19 @@ def _tokens(text: str) -> set[str]:
     return {part.lstrip("0") for part in re.findall(r"[^\W\d_]+|\d+", text.lower())}
 
 
-def _names(text: str, known: Collection[str]) -> Iterator[str]:
-    """Words of names inside sentences, in lower case; none where a text writes all that it says large."""
-    words = [word for word in _WORDS.findall(text) if len(word) > 3 and _plain(word) not in known]
-    if len(words) > 5 and 2 * sum(word[0].isupper() for word in words) > len(words):
+def _names(text: str) -> Iterator[str]:
+    """Words of names inside sentences, in lower case; none where a text writes small words large as well."""
+    if len(_TITLE_CASE.findall(text)) > 1:
         return
-    for found in _NAME.finditer(text):
-        yield from (name for word in found[0].split() if (name := _plain(word)) not in _NO_NAMES)
+    before = ""
+    for found in _WORDS.finditer(text):
+        lead, word = text[: found.start()][-2:], _plain(found[0])
+        large = found[0][0].isupper() and found[0][1:].islower()
+        inside = lead.endswith(" ") and (lead[0].islower() or lead[0] == "," or (before and lead[0].isalpha()))
+        if large and len(word) > 2 and word not in _NO_NAMES:
+            # The first word of a sentence may be one of a name that the second gives away.
+            yield from (before, word) if inside and before else (word,) if inside else ()
+        before = word if large and word not in _NO_NAMES else ""
 
 
 def _dates(text: str) -> Iterator[tuple[str, Sequence[tuple[int, int]]]]:
@@ -402,7 +410,7 @@ def _dates(text: str) -> Iterator[tuple[str, Sequence[tuple[int, int]]]]:
         yield found[0], [(_month(found[2]), int(found[1]))]
     for found in _ISO.finditer(text):
         yield found[0], [(int(found[1]), int(found[2]))]
-    for found in _SLASHED.finditer(text):
+    for found in (*_SLASHED.finditer(text), *_SLASHED_SHORT.finditer(text)):
         yield found[0], _either_way(int(found[1]), int(found[2]))
 
 

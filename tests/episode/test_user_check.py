@@ -138,10 +138,14 @@ def forms(value: str) -> list[str]:
         found = [value, f"{day} {month}", f"{month[:3]} {day}th", f"the {day}th of {month}{year or ''}"]
         if year:
             found.append(f"{number}/{day}/{year[2:]}")
+        found.append(f"{number}/{day}")
     elif iso := re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", value):
         year, month, day = iso.groups()
         name = MONTHS[int(month) - 1]
         found += [f"{name} {int(day)}, {year}", f"{int(day)} {name} {year}", f"{int(month)}/{int(day)}/{year}"]
+    elif clock := re.fullmatch(r"(\d\d):(\d\d)", value):
+        hour = int(clock[1])
+        found += [f"{hour % 12 or 12}:{clock[2]} {'pm' if hour > 11 else 'am'}", f"{hour}:{clock[2]}"]
     elif re.fullmatch(r"\d+\.\d\d", value):
         found += [f"${value}", f"{value} dollars", f"about {value.removesuffix('.00')}"]
     elif re.fullmatch(r"[\d-]{7,}", value):
@@ -185,6 +189,9 @@ def test_a_fact_told_in_other_words_and_forms_is_no_fault(turns: list[Said]):
         "Could you check it for me? I am not in front of my computer right now.",
         "I'd rather use the first one you named.",
         "Thanks, that's very kind of you, I really appreciate it.",
+        "Great, Thank You! I would be free 24/7, or at least 50% of the time.",
+        "Yes, Please Do That For Me As Soon As You Can Manage It",
+        "So that would be 45.50 in all?",
         "Honestly, this is the 3rd time I call, and it's Monday morning.",
         "Hi there! Sorry to bother you, I hope you can sort this out for me.",
     ],
