@@ -9,7 +9,7 @@ import importlib
 import importlib.metadata
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -44,6 +44,8 @@ class Source:
     """True where every call also brings the two databases in line with each other."""
     digests: dict[Any, int] = field(default_factory=dict[Any, int])
     """Digests of rows of the databases, kept from their first use."""
+    texts: dict[int, str] = field(default_factory=dict[int, str])
+    """What tools answer that return a row as it is: by the row's `id`, empty until its first use."""
 
 
 @lru_cache
@@ -87,6 +89,7 @@ def load_source(member: str) -> Source:
     if member == "telecom":
         tool_kits = _settle_telecom(tool_kits)
     tool_kits = {side: _bind_once(kit) for side, kit in tool_kits.items()}
+    rows = [row for database in databases.values() for row in _rows(database)]
     return Source(
         member=member,
         prototype=prototype,
@@ -100,7 +103,18 @@ def load_source(member: str) -> Source:
             if kit.tool_type(name).value == "write"
         ),
         syncs=prototype.user_tools is not None,
+        texts={id(row): "" for row in rows},
     )
+
+
+def _rows(database: Any) -> Iterator[Any]:
+    """All rows of all tables."""
+    for name in type(database).model_fields:
+        table = getattr(database, name)
+        if isinstance(table, dict):
+            yield from table.values()  # pyright: ignore[reportUnknownVariableType]
+        elif isinstance(table, list):
+            yield from table
 
 
 @lru_cache

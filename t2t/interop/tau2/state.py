@@ -187,9 +187,18 @@ class Tau2State:
             environment.sync_tools()
         except Exception as error:  # noqa: BLE001  tau2 answers with whatever a tool raises
             value, failed = f"Error: {error}", True
-        content: str = environment.to_json_str(value)
+        return self._text(value), failed
+
+    def _text(self, value: Any) -> str:
+        """What tau2 writes for a value; kept for the rows that all episodes share, which most reads return."""
+        texts = self._source.texts
+        if content := texts.get(id(value)):
+            return content
+        content = self._environment.to_json_str(value)
         content.encode()  # half a character is no answer
-        return content, failed
+        if id(value) in texts:
+            texts[id(value)] = content
+        return content
 
     def run_reference(self, calls: Sequence[ToolCall]) -> list[str]:
         """Run reference calls as tau2's evaluator does: past errors, and without bringing the databases in line.
