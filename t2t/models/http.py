@@ -199,7 +199,6 @@ class ServiceClient:
                 if server.faults or server.pause_s:
                     self._note_success(server)
                 return Answer(value, server.url, time.monotonic() - started)
-            self._check_problem()
             now = time.monotonic()
             deadline = deadline or now + self._patience_s
             if now >= deadline:

@@ -255,7 +255,7 @@ def test_talks_that_wait_before_they_send_are_spread_over_the_servers_all_the_sa
 def test_a_talk_stays_with_its_server_and_comes_elsewhere_while_that_one_is_down():
     async def run():
         first, second = [await Endpoint([(200, GOOD)]).start() for _ in range(2)]
-        client = CompletionClient([first.url, second.url], "m", 5.0, 5.0)
+        client = CompletionClient([second.url, first.url], "m", 5.0, 5.0)
         home = f"http://127.0.0.1:{first.port}/v1/completions"
 
         async def one():
