@@ -34,6 +34,14 @@ def test_a_server_that_dies_leaves_its_cause_in_one_line(weights_dir, tmp_path, 
     server.stop()
 
 
+def test_only_what_the_last_server_wrote_tells_its_cause(tmp_path):
+    file = tmp_path / "server.log"
+    file.write_text("torch.OutOfMemoryError: CUDA out of memory\n")
+    start = file.stat().st_size
+    file.write_text(file.read_text() + "one\n")
+    assert cause_of_death(file, 7, start) == "exit status 7 after 'one'"
+
+
 @pytest.mark.parametrize(
     ("status", "log", "cause"),
     [
@@ -55,6 +63,19 @@ def test_a_server_that_dies_leaves_its_cause_in_one_line(weights_dir, tmp_path, 
             1,
             "safetensors._safetensors_rust.SafetensorError: Error while deserializing header: file not fully covered",
             "^the weights or their config are damaged",
+        ),
+        (
+            1,
+            "ValueError: Free memory on device cuda:0 (1.2/79.1 GiB) on startup is less than desired GPU memory "
+            "utilization (0.92, 72.8 GiB).",
+            "^the GPU is in use by others, or too small; .*gpu_memory_utilization .*1.2/79.1 GiB",
+        ),
+        (1, "RuntimeError: No CUDA GPUs are available", "^vLLM finds no GPU that it can use"),
+        (
+            1,
+            "ERROR 11-22 19:26:56 [core_client.py:1] Engine core proc EngineCore died unexpectedly, shutting down\n"
+            "vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue.",
+            "^its engine process was killed, most likely for want of memory$",
         ),
         (137, "INFO loading", "killed, most likely for want of memory"),
         (1, "OSError: [Errno 98] Address already in use", "engine.port"),
