@@ -251,14 +251,17 @@ class ScriptedUser:
     def _answer_proposal(self, text: str, asked: list[Fact], refused: bool) -> UserTurn:
         """Agree, unless the mind changes now or the agent has understood something wrongly."""
         said = normalize(text)
-        understood = _IS_IT_RIGHT.search(said) and not _WILL_DO.search(said)
-        if understood and (wrong := self._mistaken(text)):
+        repeats = _IS_IT_RIGHT.search(said) and not _WILL_DO.search(said)
+        if repeats and (wrong := self._mistaken(text)):
             return self._tell([wrong], "No.")
         if changed := self._change("refusal") if refused else self._change("proposal"):
             return changed
-        agreement = "Yes, that is right." if understood else self._rng.choice(_AGREEMENTS)
+        named = {fact.name for fact in self._facts if any(word in said for word in fact.asked_by)}
+        # Who is told their own zip code allows nothing by a yes.
+        who = bool(repeats and named) and not named & {fact.name for fact in self._of_wishes()}
+        agreement = "Yes, that is right." if who else self._rng.choice(_AGREEMENTS)
         told = f"{self._tell(asked).text} {agreement}" if asked else agreement
-        return UserTurn(told, agrees=not understood)
+        return UserTurn(told, agrees=not who)
 
     def _answer_otherwise(self, text: str) -> UserTurn:
         """Answer a question that holds no word for anything the scenario has a word for."""
@@ -303,7 +306,8 @@ class ScriptedUser:
 
     def _of_wishes(self) -> list[Fact]:
         """What the caller knows of the matter, not of themselves; the most telling first."""
-        return [fact for fact in self._facts if fact.value not in self._scenario.known_info]
+        known = normalize(self._scenario.known_info)
+        return [fact for fact in self._facts if not _holds(known, fact.value)]
 
     def _tell(self, asked: list[Fact], lead: str = "") -> UserTurn:
         unsaid = ([fact for fact in asked if not fact.in_opening] or asked)[:3]

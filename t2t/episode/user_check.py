@@ -26,8 +26,8 @@ class UserCheck:
             self._known.add(text)
         at_once = f"{scenario.opening}\n{scenario.reason_for_call}\n{scenario.known_info}".lower()
         open_values = "\n".join(fact.value for fact in scenario.facts if fact.in_opening).lower()
-        self._of_caller = [fact for fact in scenario.facts if fact.value in scenario.known_info]
-        self._of_wish = [fact for fact in scenario.facts if fact.value not in scenario.known_info]
+        self._of_caller = [fact for fact in scenario.facts if _holds(scenario.known_info, fact.value)]
+        self._of_wish = [fact for fact in scenario.facts if not _holds(scenario.known_info, fact.value)]
         self._held_back = [
             fact
             for fact in self._of_wish

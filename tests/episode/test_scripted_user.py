@@ -119,6 +119,7 @@ def test_a_guess_of_the_agent_gets_a_yes_or_a_no_that_is_true_and_allows_nothing
     [
         ("I will do that for you. Shall I go ahead?", True, False),
         ("I'll cancel the order and refund your card. Is that okay?", True, False),
+        ("So the order is cancelled and the money goes back to your card. Is that correct?", True, False),
         ("Please confirm that you want to cancel the order (yes/no).", True, False),
         ("Before I proceed: do you want me to cancel it?", True, False),
         ("Would you like me to proceed with the refund to your original payment method?", True, False),
