@@ -105,6 +105,7 @@ def close_books(folder: Path, agent: str, summary: Summary) -> dict[str, JsonVal
     """
     costs = read_costs(folder / "costs.jsonl")
     faults = costs.pop("faults")
-    for line in summary.lines({**costs, "infrastructure_faults": faults}):
+    shown = {name: costs.get(name) for name in ("seconds", "requests", "tokens_per_s", "cache_hit_share", "preemptions")}
+    for line in summary.lines({**shown, "infrastructure_faults": faults}):
         log.info("%s: %s", agent, line)
     return {"costs": cast(JsonValue, costs), "faults": faults}
