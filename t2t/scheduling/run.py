@@ -1,6 +1,7 @@
 """Play many talks and keep their records: here, in processes of this machine, or over a Ray cluster."""
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,10 +24,16 @@ from t2t.scheduling.pool import Pool
 from t2t.scheduling.talks import Talks, TalkSpec
 from t2t.store import Writer
 
+log = logging.getLogger(__name__)
+
 _TRIES = 3
 """Times that a talk is begun when services or workers fail, each time only after the patience of its requests."""
+_LOSSES = 10
+"""Workers that may be lost with a talk before it is given up; most of them are lost for reasons of their own."""
 _PLAYER_STARTS = 3
-"""Times in a row that a worker is started again without having finished a talk."""
+"""Workers in a row that may be lost before any talk is finished."""
+_LONGEST_PAUSE_S = 30.0
+"""Pause before a worker is started again in the place of some that finished nothing."""
 _SILENCE_S = 120.0
 """Longest silence of a worker, beside the time of one tool call; it speaks once a second."""
 _SECONDS_BETWEEN_COSTS = 5.0
@@ -104,9 +111,12 @@ class _Run:
         self._monitor = Monitor(spec.base_urls if spec.kind == "model" else (), self._follow)
         self._limit = Limit(spec.settings.concurrency)
         self._faults: Counter[str] = Counter()
-        self._requests = 0
+        self._requests = self._requests_told = 0
         self._tries: Counter[str] = Counter()
-        self._finished = self._successes = 0
+        self._losses: Counter[str] = Counter()
+        self._finished_by: Counter[int] = Counter()
+        self._over = asyncio.Event()
+        self._finished = self._successes = self._turns_finished = 0
         self._totals_told = Totals()
         self._costs_told = time.monotonic()
         self._talks: Talks | None = None
@@ -131,14 +141,15 @@ class _Run:
 
     async def _play(self) -> None:
         compute = self._spec.config.compute
-        if compute.kind == "ray" and self._spec.kind == "model":
-            from t2t.scheduling.ray_cluster import RayPlayer
-
-            await self._over_players(lambda: RayPlayer.start(self._spec), compute.players)
-        elif compute.players > 1 and self._spec.kind == "model":
-            await self._over_players(lambda: ProcessPlayer.start(self._spec), compute.players)
-        else:
+        if self._spec.kind != "model" or (compute.kind == "local" and compute.players == 1):
             await self._here()
+        elif compute.kind == "local":
+            await self._over_players(ProcessPlayer.start)
+        else:
+            from t2t.scheduling.ray_cluster import RayPlayer, connected
+
+            with connected(compute.ray_address):
+                await self._over_players(RayPlayer.start)
 
     def close(self) -> None:
         """Write down what it cost, and the last line of progress."""
@@ -147,8 +158,10 @@ class _Run:
         self._progress.close()
 
     async def _here(self) -> None:
-        self._talks = Talks(self._spec)
+        self._talks = talks = Talks(self._spec)
         self._pool = Pool(self._ledger, self._talks.play, self._settle, self._limit)
+        # One request of the agent is one turn; those of finished talks are counted with the talk.
+        self._progress.begun = lambda: max(0.0, float(talks.turns - self._turns_finished))
         await self._pool.run()
 
     def _settle(self, owed: Owed, outcome: Rollout | InfraError) -> None:
@@ -156,6 +169,7 @@ class _Run:
             self._owe(owed, outcome)
             return
         self._writer.append(outcome)
+        self._turns_finished += len(outcome.turns)
         self._finish(owed, outcome.reward.value == 1.0)
 
     def _finish(self, owed: Owed, success: bool) -> None:
@@ -163,58 +177,90 @@ class _Run:
         needless = self._ledger.finish(owed.task.id, owed.attempt, success)
         self._finished += 1
         self._successes += success
+        if self._ledger.over:
+            self._over.set()
         turns = expected_turns(owed.task)
         self._progress.step(1 + needless, turns * (1 + needless))
 
-    def _owe(self, owed: Owed, cause: Exception) -> None:
-        """Owe a talk again that came to nothing.
+    def _owe(self, owed: Owed, cause: InfraError) -> None:
+        """Owe a talk again that a service failed.
 
         Raises:
             InfraError: it was begun often enough.
         """
-        self._ledger.give_back(owed.task.id, owed.attempt)
-        name = rollout_id(owed.task.id, self._spec.agent, owed.attempt)
+        name = self._give_back(owed)
         self._tries[name] += 1
-        self._faults["talk_begun_again"] += 1
         if self._tries[name] >= _TRIES:
             raise InfraError(f"the talk {name} was begun {_TRIES} times: {cause}")
 
-    async def _over_players(self, start: "Callable[[], Awaitable[Player]]", count: int) -> None:
-        """Spread what is owed over workers."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number in range(count):
-                    group.create_task(self._employ(number, start))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+    def _owe_lost(self, owed: Owed, cause: str) -> None:
+        """Owe a talk again whose worker is gone.
 
-    async def _employ(self, number: int, start: "Callable[[], Awaitable[Player]]") -> None:
-        """Keep one worker busy, and start another when it is lost."""
-        starts = 0
-        while not self._ledger.over:
-            player = await start()
+        Raises:
+            RunError: too many workers were lost with it.
+        """
+        name = self._give_back(owed)
+        self._losses[name] += 1
+        if self._losses[name] >= _LOSSES:
+            raise RunError(f"{_LOSSES} processes that played the talk {name} were lost, the last one by {cause}")
+
+    def _give_back(self, owed: Owed) -> str:
+        self._ledger.give_back(owed.task.id, owed.attempt)
+        self._faults["talk_begun_again"] += 1
+        return rollout_id(owed.task.id, self._spec.agent, owed.attempt)
+
+    async def _over_players(self, start: Callable[[TalkSpec], Awaitable[Player]]) -> None:
+        """Spread what is owed over workers, until nothing is owed."""
+        most = self._spec.settings.concurrency or self._ledger.owed
+        count = max(1, min(self._spec.config.compute.players, most, self._ledger.owed))
+        spec = self._spec.model_copy(update={"players": count})
+        over = asyncio.create_task(self._over.wait())
+        employed = [asyncio.create_task(self._employ(number, spec, start)) for number in range(count)]
+        try:
+            done, _ = await asyncio.wait((over, *employed), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (over, *employed):
+                task.cancel()
+            await asyncio.gather(over, *employed, return_exceptions=True)
+
+    async def _employ(self, number: int, spec: TalkSpec, start: Callable[[TalkSpec], Awaitable[Player]]) -> None:
+        """Keep one worker busy until cancelled, and start another when it is lost."""
+        fruitless, finished = 0, self._finished
+        while True:
             held: dict[str, Owed] = {}
-            before = self._finished
+            player: Player | None = None
+            before = self._finished_by[number]
             try:
+                player = await start(spec)
                 await self._feed(number, player, held)
             except (PlayerLost, TimeoutError) as error:
-                cause = str(error) or f"no word for {self._silence_s:.0f} s"
+                cause = str(error) or f"no word for {self._silence_s:g} s"
+                log.warning(f"a process that plays talks was lost ({cause}); {len(held)} talks are begun again")
                 self._faults["player_lost"] += 1
-                starts = 0 if self._finished > before else starts + 1
                 for owed in held.values():
-                    self._owe(owed, PlayerLost(f"the process that played it was lost ({cause})"))
-                if starts >= _PLAYER_STARTS:
-                    raise RunError(f"a process that plays talks was lost {starts} times in a row ({cause})") from None
+                    self._owe_lost(owed, cause)
+                if self._finished_by[number] > before:
+                    fruitless, finished = 0, self._finished
+                else:
+                    fruitless += 1
+                if fruitless >= _PLAYER_STARTS and self._finished == finished:
+                    raise RunError(
+                        f"a process that plays talks was lost {fruitless} times before a talk was finished ({cause})"
+                    ) from None
             finally:
                 self._in_flight.pop(number, None)
-                await player.stop()
+                if player is not None:
+                    await player.stop()
+            await asyncio.sleep(min(2.0**fruitless - 1, _LONGEST_PAUSE_S))
 
     @property
     def _silence_s(self) -> float:
         return _SILENCE_S + self._spec.settings.tool_seconds
 
     async def _feed(self, number: int, player: Player, held: dict[str, Owed]) -> None:
-        """Give a worker talks and take what it says, until nothing is owed to anybody."""
+        """Give a worker talks and take what it says, until cancelled; `held` is what it has."""
         wanted = 0
         while True:
             given: list[Owed] = []
@@ -222,11 +268,8 @@ class _Run:
                 held[rollout_id(owed.task.id, self._spec.agent, owed.attempt)] = owed
                 given.append(owed)
             if given:
-                await player.send(to_line(given))
-            if self._ledger.over:
-                return
-            line = await asyncio.wait_for(player.receive(), self._silence_s)
-            said = Said.model_validate_json(line)
+                await asyncio.wait_for(player.send(to_line(given)), self._silence_s)
+            said = Said.model_validate_json(await asyncio.wait_for(player.receive(), self._silence_s))
             if said.stopped:
                 raise (ConfigError if said.usage else RunError)(said.stopped)
             if said.wanted:
@@ -237,6 +280,7 @@ class _Run:
             if said.done:
                 record = await asyncio.wait_for(player.receive(), self._silence_s)
                 self._writer.append_bytes(said.done, record)
+                self._finished_by[number] += 1
                 self._finish(held.pop(said.done), said.success)
             if said.owed:
                 self._owe(held.pop(said.owed), InfraError(said.text))
@@ -271,7 +315,8 @@ class _Run:
             faults = Counter(self._talks.faults) - self._faults_seen
             self._faults_seen += faults
             self._faults += faults
-            self._requests = self._talks.requests
+            self._requests = self._talks.requests - self._requests_told
+            self._requests_told += self._requests
         told = self._restarts()
         if told > self._restarts_told:
             self._faults["engine_restart"] += told - self._restarts_told

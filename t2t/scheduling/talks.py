@@ -42,6 +42,8 @@ class TalkSpec(BaseModel):
     """Servers of the model that plays the caller, where t2t started them."""
     caller_served: str = ""
     """The name that they serve it by."""
+    players: int = 1
+    """Workers that share the talks; ``concurrency`` is that of all of them together."""
 
     @property
     def settings(self) -> TalkConfig:
@@ -72,6 +74,11 @@ class Talks:
     def requests(self) -> int:
         """Requests sent so far."""
         return sum(chat.requests for chat in (self._agent, self._caller) if chat)
+
+    @property
+    def turns(self) -> int:
+        """Turns of the agent's model so far, those that a fault ended among them."""
+        return self._agent.requests if self._agent else 0
 
     async def play(self, owed: Owed) -> Rollout:
         """Play one talk.

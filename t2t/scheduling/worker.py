@@ -13,6 +13,7 @@ import orjson
 
 from t2t import log as logs
 from t2t.errors import ConfigError, InfraError, T2TError
+from t2t.models.metrics import EngineMetrics
 from t2t.records import Rollout, Task
 from t2t.scheduling.ledger import Owed, rollout_id
 from t2t.scheduling.limit import Limit
@@ -23,6 +24,7 @@ from t2t.scheduling.talks import Talks, TalkSpec
 
 _SECONDS_BETWEEN_STATES = 1.0
 _LONGEST_LINE = 2**28
+_PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger(__name__)
 
@@ -46,20 +48,24 @@ class _Worker:
         self._spec, self._output = spec, output
         self._talks = Talks(spec)
         self._queue = _Queue()
-        self._limit = Limit(spec.settings.concurrency)
+        self._limit = Limit(-(-spec.settings.concurrency // spec.players))
         self._pool = Pool(self._queue, self._talks.play, self._settle, self._limit)
         self._told: Counter[str] = Counter()
         self._requests_told = 0
+        self._num_overloaded = 0
 
     async def run(self, lines: asyncio.StreamReader) -> None:
-        """Play what comes until nobody sends any more."""
-        monitor = Monitor(self._spec.base_urls, lambda metrics, preempted: self._follow(metrics, preempted))
-        helpers = [asyncio.create_task(work) for work in (self._listen(lines), self._report(), monitor.run())]
+        """Play what comes; ends with an error alone, and with the process when nobody sends any more."""
+        monitor = Monitor(self._spec.base_urls, self._follow)
+        parts = (self._pool.run(stay=lambda: True), self._listen(lines), self._report(), monitor.run())
+        tasks = [asyncio.create_task(part) for part in parts]
         try:
-            await self._pool.run(stay=lambda: True)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            for helper in helpers:
-                helper.cancel()
+            for task in tasks:
+                task.cancel()
 
     async def _listen(self, lines: asyncio.StreamReader) -> None:
         while (line := await lines.readline()).endswith(b"\n"):
@@ -70,59 +76,69 @@ class _Worker:
 
     async def _report(self) -> None:
         while True:
-            faults = Counter(self._talks.faults) - self._told
-            self._told += faults
-            wanted = self._limit.value + max(2, self._limit.value // 4)
-            requests = self._talks.requests - self._requests_told
-            self._requests_told += requests
-            self._say(Said(wanted=wanted, in_flight=self._pool.in_flight, faults=faults, requests=requests))
+            self._say(self._state())
             await asyncio.sleep(_SECONDS_BETWEEN_STATES)
 
-    def _follow(self, metrics: object, preempted: int) -> None:
-        from t2t.models.metrics import EngineMetrics
+    def _state(self) -> Said:
+        """What is wanted, and what came since it was said last."""
+        faults = Counter(self._talks.faults) - self._told
+        self._told += faults
+        requests = self._talks.requests - self._requests_told
+        self._requests_told += requests
+        wanted = self._limit.value + max(2, self._limit.value // 4)
+        return Said(wanted=wanted, in_flight=self._pool.in_flight, faults=faults, requests=requests)
 
-        seen = metrics if isinstance(metrics, EngineMetrics) else None
-        self._limit.follow(seen, self._pool.in_flight, preempted=preempted, overloaded=0)
+    def _follow(self, metrics: EngineMetrics | None, preempted: int) -> None:
+        overloaded = self._talks.faults["http_429"]
+        new, self._num_overloaded = overloaded - self._num_overloaded, overloaded
+        self._limit.follow(metrics, self._pool.in_flight, preempted=preempted, overloaded=new)
         self._pool.wake()
 
     def _settle(self, owed: Owed, outcome: Rollout | InfraError) -> None:
+        state = self._state()
         if isinstance(outcome, InfraError):
-            self._say(Said(owed=rollout_id(owed.task.id, self._spec.agent, owed.attempt), text=str(outcome)))
+            name = rollout_id(owed.task.id, self._spec.agent, owed.attempt)
+            self._say(state.model_copy(update={"owed": name, "text": str(outcome)}))
             return
-        self._say(Said(done=outcome.id, success=outcome.reward.value == 1.0), outcome.model_dump_json().encode())
+        finished = {"done": outcome.id, "success": outcome.reward.value == 1.0}
+        self._say(state.model_copy(update=finished), outcome.model_dump_json().encode())
 
     def _say(self, said: Said, record: bytes = b"") -> None:
-        line = said.model_dump_json(exclude_defaults=True).encode() + b"\n"
-        left = memoryview(line + record + b"\n" if record else line)
-        while left:
-            left = left[os.write(self._output, left) :]
+        _write(self._output, said, record)
 
-    def stop(self, error: Exception) -> None:
-        """Say why this cannot go on."""
-        if isinstance(error, T2TError):
-            self._say(Said(stopped=str(error), usage=isinstance(error, ConfigError)))
-            return
-        notes = "; ".join(getattr(error, "__notes__", ()))
-        self._say(Said(stopped=f"{type(error).__name__}: {error} {notes}".strip()))
+
+def _write(output: int, said: Said, record: bytes = b"") -> None:
+    line = said.model_dump_json(exclude_defaults=True).encode() + b"\n"
+    left = memoryview(line + record + b"\n" if record else line)
+    while left:
+        left = left[os.write(output, left) :]
+
+
+def _last_word(error: Exception) -> Said:
+    """Why this cannot go on."""
+    if isinstance(error, T2TError):
+        return Said(stopped=str(error), usage=isinstance(error, ConfigError))
+    notes = "; ".join(getattr(error, "__notes__", ()))
+    return Said(stopped=" ".join(f"{type(error).__name__}: {error} {notes}".split()))
 
 
 async def _main(output: int) -> None:
     lines = asyncio.StreamReader(limit=_LONGEST_LINE)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin.buffer)
-    spec = TalkSpec.model_validate_json(await lines.readline())
-    worker = _Worker(spec, output)
+    first = await lines.readline()
+    if not first:
+        return
     try:
-        await worker.run(lines)
+        await _Worker(TalkSpec.model_validate_json(first), output).run(lines)
     except Exception as error:  # noqa: BLE001  whoever started this says what happened
         if not isinstance(error, T2TError):
             traceback.print_exc()
-        worker.stop(error)
+        _write(output, _last_word(error))
 
 
 def main() -> None:
     """Serve the process at the other end of the standard streams until it closes them or ends."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     logs.configure()
     # What a domain prints must not stand between the lines of the protocol.
     output = os.dup(sys.stdout.fileno())
