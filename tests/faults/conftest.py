@@ -11,8 +11,8 @@ from tests.faults.harness import Base, fault_server, make_base, new_case, play
 
 SETTINGS = {
     "domain": {"train": ["library"]},
-    "explore": {"num_train": 130, "num_test": 8},
-    "synthesize": {"num_train": 60, "num_test": 4, "personas": 0},
+    "explore": {"num_train": 90, "num_test": 8},
+    "synthesize": {"num_train": 40, "num_test": 4, "personas": 0},
     "evaluate": {"domains": []},
     "rollout": {"agent": "model", "concurrency": 8},
     "compute": {"workers": 1},
@@ -50,7 +50,7 @@ def undisturbed(base: Base, tmp_path_factory: pytest.TempPathFactory, weights_di
         rollouts = play(case)
         seconds = time.monotonic() - started
         asked = server.asked()
-    assert len(rollouts) == len(base.tasks) == 60
+    assert len(rollouts) == len(base.tasks) == 40
     assert all(rollout.reward.value == 1.0 for rollout in rollouts.values())
     assert set(asked.values()) == {1}, "a turn of a talk was asked for twice"
     found = Undisturbed(rollouts, seconds)

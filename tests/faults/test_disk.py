@@ -45,7 +45,7 @@ def fill_up(base: Base, undisturbed: Undisturbed, folder: Path, weights: Path, s
         begun = server.mark()
         assert play(case) == undisturbed.rollouts
         again = {task for task, _, _ in server.asked(begun)}
-        assert len(finished) > 10 and not again & set(map(task_of, finished))
+        assert len(finished) > 5 and not again & set(map(task_of, finished))
 
 
 def test_a_full_disk_is_one_line_and_with_space_the_run_goes_on(base, undisturbed, tmp_path: Path, weights_dir: Path):
@@ -102,7 +102,7 @@ def test_a_real_disk_that_is_full_loses_nothing(base, undisturbed, tmp_path: Pat
         assert (out / "second.code").read_text() == "0\n", (out / "second.log").read_text()
         key = pipeline.artifacts(config)["rollout"].key
         rollouts = list(read_records(out / "second" / "rollout" / key / "rollouts.jsonl", Rollout))
-        assert {talk.id: talk for talk in rollouts} == undisturbed.rollouts and len(rollouts) == 60
+        assert {talk.id: talk for talk in rollouts} == undisturbed.rollouts and len(rollouts) == len(base.tasks)
         asked = server.asked()
         for name in kept:
             turns = [count for (task, _, _), count in asked.items() if task == task_of(name)]

@@ -45,7 +45,7 @@ def kill(
 
 
 def test_a_few_kills_lose_nothing_and_no_talk_is_paid_for_twice(base, undisturbed, tmp_path: Path, weights_dir: Path):
-    kill(base, undisturbed, tmp_path, weights_dir, 6, seed=1)
+    kill(base, undisturbed, tmp_path, weights_dir, 5, seed=1)
 
 
 @pytest.mark.faults

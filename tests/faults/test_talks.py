@@ -24,8 +24,8 @@ def test_a_tool_that_never_returns_costs_its_talk_seconds_and_the_others_nothing
         {
             "model": {"source": str(weights_dir)},
             "domain": {"train": ["tests.faults.loop_domain"]},
-            "explore": {"num_train": 40, "num_test": 8},
-            "synthesize": {"num_train": 12, "num_test": 4},
+            "explore": {"num_train": 24, "num_test": 8},
+            "synthesize": {"num_train": 8, "num_test": 4},
         },
     )
     base = make_base(tmp_path / "base", settings)
