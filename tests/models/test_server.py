@@ -73,9 +73,16 @@ def test_only_what_the_last_server_wrote_tells_its_cause(tmp_path):
         (1, "RuntimeError: No CUDA GPUs are available", "^vLLM finds no GPU that it can use"),
         (
             1,
-            "ERROR 11-22 19:26:56 [core_client.py:1] Engine core proc EngineCore died unexpectedly, shutting down\n"
+            "(APIServer pid=5) WARNING 11-22 19:26:56 [core_client.py:815] [shutdown] MPClient: engine core exited "
+            "unexpectedly; starting cleanup\n"
             "vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue.",
             "^its engine process was killed, most likely for want of memory$",
+        ),
+        (
+            -9,
+            "(APIServer pid=5) WARNING 11-22 19:26:56 [launcher.py:1] Found ulimit of 1024. This can cause errors like "
+            "`OSError: [Errno 24] Too many open files`.",
+            "^it was killed, most likely",
         ),
         (137, "INFO loading", "killed, most likely for want of memory"),
         (1, "OSError: [Errno 98] Address already in use", "engine.port"),
