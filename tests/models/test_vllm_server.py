@@ -22,7 +22,7 @@ from t2t.models.rendering import to_openai
 from t2t.models.vllm import VLLMChat
 from t2t.records import Message
 
-pytestmark = [pytest.mark.vllm, pytest.mark.slow]
+pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TEMPLATE = Path(t2t.models.rendering.__file__).parent / "templates" / "smollm2.jinja"
 MAX_CONTEXT = 1024
