@@ -1,11 +1,16 @@
 """Run every benchmark on this machine: ``python -m benchmarks``. Each prints a table and a last line of JSON."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 WEIGHTS = "weights/smollm2-135m-instruct"
 RUNS = (("training.py", WEIGHTS, "--rows", "4", "--repeats", "3"), ("synthesis.py",), ("fuzz.py",), ("validation.py",))
+if importlib.util.find_spec("tau2"):
+    RUNS += (("environment.py",), ("rollout.py",))
+else:
+    print("environment.py and rollout.py need make setup-tau2", flush=True)
 
 for name, *arguments in RUNS:
     print(f"== {name}", flush=True)
