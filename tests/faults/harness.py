@@ -114,6 +114,11 @@ def new_case(base: Base, folder: Path, settings: Mapping[str, Any]) -> Case:
     folder.mkdir(parents=True)
     for name in ("explore", "synthesize"):
         (folder / name).symlink_to(base.folder / name)
+    return case_in(base, folder, settings)
+
+
+def case_in(base: Base, folder: Path, settings: Mapping[str, Any]) -> Case:
+    """A further run in the folder of another one."""
     config = RunConfig.model_validate(merged(base.settings, settings, {"paths": {"runs": str(folder)}}))
     return Case(config, folder)
 
@@ -196,14 +201,15 @@ class StageProcess:
         self._process.join(seconds)
         return self._process.exitcode
 
-    def kill(self) -> None:
-        """kill -9, and wait until nothing that it started is left."""
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send it a signal that ends it, and wait until nothing that it started is left."""
         pid = self._process.pid
         assert pid is not None
         started = descendants(pid)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        self._process.join()
+            os.kill(pid, number)
+        self._process.join(60)
+        assert self._process.exitcode is not None, f"signal {number} does not end the stage"
         wait_until_gone(started)
 
     def children(self) -> list[int]:
@@ -273,6 +279,7 @@ def kill_again_and_again(
     longest_s: float,
     most: int,
     num_turns: Mapping[str, int],
+    number: int = signal.SIGKILL,
 ) -> Killing:
     """Kill the stage at random moments until it ends by itself, or `most` times and then let it end.
 
@@ -283,6 +290,7 @@ def kill_again_and_again(
         longest_s: latest moment, in seconds after the start of the process or, every other time, the first request.
         most: kills at most.
         num_turns: agent turns of each task's whole talk.
+        number: the signal.
 
     Raises:
         AssertionError: a finished talk was lost, changed, doubled or asked for again.
@@ -298,9 +306,12 @@ def kill_again_and_again(
             if num_kills % 2:
                 wait_for_first_request(server, started, process)
             code = process.wait(rng.uniform(0.0, longest_s) if num_kills < most else 240)
-        finally:
+        except BaseException:
             process.kill()
-        if code is not None:
+            raise
+        if code is None:
+            process.kill(number)
+        else:
             assert code == 0, process.log.read_text()[-3000:]
             break
         num_kills += 1

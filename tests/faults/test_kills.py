@@ -26,18 +26,26 @@ from tests.faults.harness import (
 
 
 def kill(
-    base: Base, undisturbed: Undisturbed, folder: Path, weights: Path, num_kills: int, seed: int, players: int = 1
+    base: Base,
+    undisturbed: Undisturbed,
+    folder: Path,
+    weights: Path,
+    num_kills: int,
+    *,
+    seed: int,
+    players: int = 1,
+    number: int = signal.SIGKILL,
 ) -> None:
     """Kill `num_kills` times in all, over as many runs as it takes."""
     longest_s = 1.2 * undisturbed.seconds
     rng = random.Random(seed)
-    left, num_kept, number = num_kills, 0, 0
+    left, num_kept, num_runs = num_kills, 0, 0
     with fault_server(folder / "server", base, weights, delay_s=DELAY_S) as server:
         while left:
-            number += 1
+            num_runs += 1
             changes = {"engine": {"base_urls": [server.url]}, "compute": {"players": players}}
-            case = new_case(base, folder / f"runs{number}", changes)
-            killing = kill_again_and_again(case, server, rng, longest_s, left, undisturbed.num_turns)
+            case = new_case(base, folder / f"runs{num_runs}", changes)
+            killing = kill_again_and_again(case, server, rng, longest_s, left, undisturbed.num_turns, number)
             assert case.rollouts() == undisturbed.rollouts
             left -= killing.num_kills
             num_kept += killing.num_kept
@@ -52,6 +60,12 @@ def test_a_few_kills_lose_nothing_and_no_talk_is_paid_for_twice(base, undisturbe
 @pytest.mark.timeout(3600)
 def test_200_kills_lose_nothing_and_no_talk_is_paid_for_twice(base, undisturbed, tmp_path: Path, weights_dir: Path):
     kill(base, undisturbed, tmp_path, weights_dir, 200, seed=2)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1800)
+def test_a_stage_that_is_told_to_end_ends_and_loses_nothing(base, undisturbed, tmp_path: Path, weights_dir: Path):
+    kill(base, undisturbed, tmp_path, weights_dir, 30, seed=6, number=signal.SIGTERM)
 
 
 @pytest.mark.faults

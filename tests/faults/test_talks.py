@@ -7,7 +7,7 @@ import pytest
 from t2t.records import Rollout, StopReason
 from tests.faults.conftest import SETTINGS, Undisturbed
 from tests.faults.fault_server import FAULTS, MISTAKES
-from tests.faults.harness import Base, fault_server, make_base, merged, new_case, play
+from tests.faults.harness import Base, case_in, fault_server, make_base, merged, new_case, play
 
 ERRORS = {
     "malformed": "malformed",
@@ -130,3 +130,16 @@ def test_an_undisturbed_run_counts_neither_faults_nor_mistakes(
         assert play(case) == undisturbed.rollouts
     result = case.artifact.manifest()["result"]
     assert result["faults"] == {} and not set(result["mistakes"]) - {"refused"}
+
+
+def test_more_attempts_play_what_is_missing_and_no_talk_that_is_there(
+    base, undisturbed: Undisturbed, tmp_path: Path, weights_dir: Path
+):
+    with fault_server(tmp_path / "server", base, weights_dir) as server:
+        engine = {"base_urls": [server.url]}
+        assert play(new_case(base, tmp_path / "runs", {"engine": engine})) == undisturbed.rollouts
+        begun = server.mark()
+        rollouts = play(case_in(base, tmp_path / "runs", {"engine": engine, "rollout": {"attempts": 2}}))
+        assert set(server.asked(begun).values()) == {1}
+    assert len(rollouts) == 2 * len(base.tasks)
+    assert {name: rollouts[name] for name in undisturbed.rollouts} == undisturbed.rollouts
