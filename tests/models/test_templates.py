@@ -76,6 +76,10 @@ def call(number: int, name: str, **arguments: Any) -> ToolCall:
     return ToolCall(id=f"call_{number}", name=name, arguments=arguments)
 
 
+def numbered(calls: Sequence[tuple[str, dict[str, Any]]]) -> tuple[ToolCall, ...]:
+    return tuple(ToolCall(id=f"call_{n}", name=name, arguments=a) for n, (name, a) in enumerate(calls, 1))
+
+
 def result(number: int, content: str) -> Message:
     answer = ToolResult(call_id=f"call_{number}", name="f", content=content, is_error=False)
     return Message(role="tool", content=content, result=answer)
@@ -166,7 +170,7 @@ def talks(draw: st.DrawFn, family: Family) -> list[Message]:
         content = draw(WORDS)
         if not family.words_and_calls and calls:
             calls, content = calls[:1], ""
-        made = tuple(ToolCall(id=f"call_{n}", name=name, arguments=a) for n, (name, a) in enumerate(calls, 1))
+        made = numbered(calls)
         talk.append(said(content, *made))
         if made:
             talk += [result(n, draw(WORDS)) for n in range(1, len(made) + 1)]
@@ -260,9 +264,7 @@ MESSAGES = st.builds(
     lambda role, content, calls, reasoning: Message(
         role=role,
         content=content,
-        tool_calls=tuple(call(n, tool, **arguments) for n, (tool, arguments) in enumerate(calls, 1))
-        if role == "assistant"
-        else (),
+        tool_calls=numbered(calls) if role == "assistant" else (),
         reasoning=reasoning if role == "assistant" else "",
     ),
     st.sampled_from(["user", "assistant", "tool"]),
@@ -395,7 +397,7 @@ def test_what_a_template_writes_is_read_back_and_written_alike(
     renderers: dict[str, Renderer], name: str, content: str, calls: list[tuple[str, dict[str, Any]]], reasoning: str
 ):
     renderer = renderers[name]
-    made = tuple(ToolCall(id=f"call_{n}", name=tool, arguments=a) for n, (tool, a) in enumerate(calls, 1))
+    made = numbered(calls)
     message = said(content.strip(), *made, reasoning=reasoning.strip() if FAMILIES[name].thoughts else "")
     ids = renderer.reply_ids(message)
     read, problem = renderer.parse(renderer.reply_text(ids))
