@@ -109,7 +109,8 @@ class Talks:
 
         config = self._spec.config
         domain = load_domain(task.domain, config.domain.mcp)
-        return ModelUser(domain, task.scenario, self._caller, seed_for(config.seed, f"user/{task.id}", attempt))
+        seed = seed_for(config.seed, f"user/{task.id}", attempt)
+        return ModelUser(domain, task.scenario, self._caller, seed, redraws=config.user.redraws)
 
     def _connect_agent(self) -> "VLLMChat":
         from t2t.models.vllm import VLLMChat
