@@ -224,6 +224,7 @@ def run_stage(
     folder: Path,
     limit_bytes: int = 0,
     environment: Mapping[str, str] = MappingProxyType({}),
+    longest_s: float = 240,
 ) -> tuple[int, str]:
     """Run a stage to its end: exit code, and all that it said.
 
@@ -233,10 +234,11 @@ def run_stage(
         folder: takes what the stage is given and what it says.
         limit_bytes: longest file that it may write; 0 is no bound.
         environment: further variables.
+        longest_s: how long it may take.
     """
     process = StageProcess(name, config, folder, limit_bytes, environment)
     try:
-        code = process.wait(240)
+        code = process.wait(longest_s)
         assert code is not None, f"{name} does not end: {process.log.read_text()[-2000:]}"
     finally:
         process.kill()

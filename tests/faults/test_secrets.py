@@ -113,3 +113,18 @@ def test_a_key_that_is_not_set_is_said_before_anything_runs(base: Base, tmp_path
     code, said = run_stage("rollout", case.config, case.folder)
     assert code == 2 and VARIABLE in said and "Traceback" not in said, said
     assert SETTINGS["rollout"]["agent"] == "model"
+
+
+@pytest.mark.faults
+@pytest.mark.vllm
+@pytest.mark.timeout(1200)
+def test_a_server_that_t2t_starts_with_a_key_writes_it_nowhere(base: Base, tmp_path: Path):
+    changes = {
+        "rollout": {"max_turns": 1, "max_tokens": 8},
+        "engine": {"cpu_kv_cache_gib": 1, "request_timeout_s": 300},
+    }
+    case = new_case(base, tmp_path / "runs", changes)
+    code, said = run_stage("rollout", case.config, case.folder, environment={"VLLM_API_KEY": KEY}, longest_s=1100)
+    assert code == 0, said[-3000:]
+    assert any(file.stat().st_size for file in case.folder.rglob("server*.log"))
+    search(case.folder, said)
