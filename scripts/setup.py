@@ -32,6 +32,7 @@ LOG = ROOT / ".venv.log"
 PINS = ROOT / "constraints" / "cpu.txt"
 MODEL = "smollm2_135m"
 WEIGHTS = Path("weights") / "smollm2-135m-instruct"
+TEMPLATE = Path("t2t") / "models" / "templates" / "smollm2.jinja"
 
 PYTHONS = ((3, 12), (3, 11))
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -314,6 +315,15 @@ def make_weights(lock: int) -> None:
     (ROOT / partial).rename(target)
 
 
+def keep_template() -> None:
+    """Let weights that were made before carry today's chat template."""
+    template, kept = ROOT / TEMPLATE, ROOT / WEIGHTS / "chat_template.jinja"
+    if not kept.is_file() or kept.read_bytes() != template.read_bytes():
+        partial = kept.with_suffix(".partial")
+        shutil.copyfile(template, partial)
+        partial.rename(kept)
+
+
 def main() -> int:
     """Bring everything up to date; returns the exit code."""
     try:
@@ -321,6 +331,7 @@ def main() -> int:
         if python != sys.executable:
             os.execv(python, [python, *sys.argv])
         if is_ready():
+            keep_template()
             return 0
         check_machine()
         with locked() as lock:
@@ -331,6 +342,7 @@ def main() -> int:
             STAMP.unlink(missing_ok=True)
             install_packages(make_venv(lock), lock)
             make_weights(lock)
+            keep_template()
             STAMP.write_text(fingerprint(ROOT, sys.version_info))
             say(f"ready after {time.monotonic() - start:.0f} s: .venv and {WEIGHTS}")
     except SetupError as error:

@@ -302,7 +302,10 @@ def _check_surroundings(config: RunConfig, owed: Sequence[Stage]) -> None:
     if names & {"baseline", "train", "evaluate"} or served:
         from t2t.models.checkpoint import find_checkpoint
 
-        find_checkpoint(config.model.source)
+        if find_checkpoint(config.model.source) is not None:
+            from t2t.models.rendering import Renderer
+
+            Renderer(config.model.template, config.model.source)
 
 
 def _asked_models(config: RunConfig, stages: Set[str]) -> dict[str, ApiConfig]:

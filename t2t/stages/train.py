@@ -30,6 +30,8 @@ def run(context: StageContext) -> dict[str, JsonValue]:
     if os.environ.get("RANK", "0") != "0":
         return {}
     write_json(context.folder / "loss.json", cast(JsonValue, result.history))
+    for name in ("adapter", "merged"):
+        (context.folder / name / "chat_template.jinja").write_text(renderer.template, encoding="utf-8")
     return {
         "count": len(rows),
         "steps": result.num_steps,

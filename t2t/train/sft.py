@@ -13,7 +13,6 @@ import json
 import logging
 import math
 import random
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -159,10 +158,10 @@ def train(
     adapter_dir, merged_dir = out_dir / "adapter", out_dir / "merged"
     trainer.save_model(str(adapter_dir))
     if is_main:
-        _finish_folder(adapter_dir, tokenizer, model_source)
+        tokenizer.save_pretrained(str(adapter_dir))
         (adapter_dir / "training_args.bin").unlink(missing_ok=True)
         _save_merged(adapter_dir, merged_dir, model_source)
-        _finish_folder(merged_dir, tokenizer, model_source)
+        tokenizer.save_pretrained(str(merged_dir))
         log.info("train done: %d steps in %.0f s (%s)", len(steps), seconds, merged_dir)
     state.wait_for_everyone()
     history = [
@@ -478,10 +477,3 @@ def _save_merged(adapter_dir: Path, merged_dir: Path, model_source: str) -> None
     base: Any = cast(Any, AutoModelForCausalLM).from_pretrained(model_source, dtype=torch.float32)
     merged = cast(Any, PeftModel).from_pretrained(base, str(adapter_dir)).merge_and_unload(safe_merge=True)
     merged.to(torch.bfloat16).save_pretrained(str(merged_dir))
-
-
-def _finish_folder(folder: Path, tokenizer: Any, model_source: str) -> None:
-    tokenizer.save_pretrained(str(folder))
-    template = Path(model_source) / "chat_template.jinja"
-    if template.is_file():
-        shutil.copyfile(template, folder / "chat_template.jinja")

@@ -159,7 +159,6 @@ def test_a_run_leaves_an_adapter_and_a_merged_checkpoint_that_agree(
     with torch.no_grad():
         assert torch.allclose(merged.float()(ids).logits, adapted(ids).logits, atol=0.2)
     for folder in (result.adapter_dir, result.merged_dir):
-        assert (folder / "chat_template.jinja").read_text(encoding="utf-8") == "{{ messages }}"
         assert AutoTokenizer.from_pretrained(folder).eos_token == "w1"
     settings = json.loads((result.adapter_dir / "adapter_config.json").read_text(encoding="utf-8"))
     assert sorted(settings["target_modules"]) == sorted(CONFIG.lora_targets)
