@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import re
 import signal
@@ -18,10 +19,8 @@ def loop() -> None:
 
 def stubborn() -> None:
     for _ in range(2):
-        try:
+        with contextlib.suppress(BaseException):
             loop()
-        except BaseException:  # noqa: BLE001
-            pass
     loop()
 
 

@@ -31,5 +31,4 @@ def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> str:
     words = {f"w{i}": i for i in range(VOCABULARY)}
     tokenizer = Tokenizer(WordLevel(words, unk_token="w0"))
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="w1", pad_token="w2").save_pretrained(folder)
-    (folder / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
     return str(folder)
