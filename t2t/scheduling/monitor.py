@@ -50,6 +50,10 @@ class Monitor:
         """Counters so far."""
         self._history: deque[tuple[float, Totals]] = deque(maxlen=_WINDOW)
 
+    def move(self, base_urls: Sequence[str]) -> None:
+        """Read these servers from now on."""
+        self._base_urls = tuple(base_urls)
+
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
@@ -58,9 +62,10 @@ class Monitor:
 
     async def read(self) -> None:
         """Take one reading."""
-        found = await asyncio.gather(*map(read_metrics, self._base_urls))
+        base_urls = self._base_urls
+        found = await asyncio.gather(*map(read_metrics, base_urls))
         before = self.totals
-        for base_url, metrics in zip(self._base_urls, found, strict=True):
+        for base_url, metrics in zip(base_urls, found, strict=True):
             if metrics is not None:
                 first = base_url not in self._last
                 last = Totals() if first else _counters(self._last[base_url])

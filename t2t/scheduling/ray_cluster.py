@@ -12,6 +12,7 @@ import logging
 import os
 import queue
 import signal
+import socket
 import subprocess
 import threading
 from collections import deque
@@ -26,6 +27,7 @@ from t2t.scheduling.talks import TalkSpec
 log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_WARNINGS = 60.0
+_REACH_S = 10.0
 _MOST_LINES = 1024
 """Lines that wait in an actor; a worker that has written more waits."""
 
@@ -59,6 +61,7 @@ def connected(address: str) -> Generator[None]:
     in_main_thread = threading.current_thread() is threading.main_thread()
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
+        _reach(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise ConfigError(
@@ -72,6 +75,30 @@ def connected(address: str) -> Generator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def describe(address: str) -> str:
+    """What a cluster has: ``2 nodes, 16 CPUs, 2 GPUs``.
+
+    Raises:
+        ConfigError: Ray is not installed, or no cluster answers there.
+    """
+    with connected(address):
+        ray = load_ray()
+        num_nodes = sum(bool(node["Alive"]) for node in ray.nodes())
+        found = ray.cluster_resources()
+        return f"{num_nodes} nodes, {found.get('CPU', 0):g} CPUs, {found.get('GPU', 0):g} GPUs"
+
+
+def _reach(address: str) -> None:
+    """See at once what Ray would try for minutes: whether anything listens there.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _REACH_S).close()
 
 
 class RayPlayer:

@@ -58,6 +58,7 @@ def play_tasks(
     until_successes: int = 0,
     restarts: Callable[[], int] = lambda: 0,
     problem: Callable[[], str] = str,
+    base_urls_now: Callable[[], tuple[str, ...]] | None = None,
 ) -> None:
     """Play what is owed of `tasks` and append the records; what is there is not played again.
 
@@ -70,6 +71,7 @@ def play_tasks(
         until_successes: Successes after which a task is not tried again; 0 makes all attempts.
         restarts: Times so far that an engine was started again.
         problem: Says why no engine will ever answer again; empty while one may.
+        base_urls_now: Servers of the agent's model as they are now, for workers; None where they never move.
 
     Raises:
         RunError: a service failed for good, or workers kept dying; what was finished is kept.
@@ -79,7 +81,8 @@ def play_tasks(
     ledger = Ledger(tasks, spec.agent, spec.settings.attempts, until_successes, verdicts)
     if ledger.over:
         return
-    run = _Run(spec, ledger, writer, Costs(folder / "costs.jsonl"), label, restarts, problem)
+    urls = base_urls_now or (lambda: spec.base_urls)
+    run = _Run(spec, ledger, writer, Costs(folder / "costs.jsonl"), label, restarts, problem, urls)
     try:
         asyncio.run(run.main())
     except InfraError as error:
@@ -100,9 +103,11 @@ class _Run:
         label: str,
         restarts: Callable[[], int],
         problem: Callable[[], str],
+        base_urls_now: Callable[[], tuple[str, ...]],
     ) -> None:
         self._spec, self._ledger, self._writer, self._costs = spec, ledger, writer, costs
         self._restarts, self._restarts_told, self._problem = restarts, 0, problem
+        self._base_urls_now = base_urls_now
         done = ledger.done
         self._progress = Progress(
             f"{label} {spec.agent}", done + ledger.owed, "talks", done=done, work=ledger.expected_work
@@ -233,8 +238,10 @@ class _Run:
             player: Player | None = None
             before = self._finished_by[number]
             try:
-                player = await start(spec)
-                await self._feed(number, player, held)
+                urls = self._base_urls_now()
+                moved = {"base_urls": urls, "caller_urls": urls if spec.caller_urls else ()}
+                player = await start(spec.model_copy(update=moved))
+                await self._feed(number, player, held, urls)
             except (PlayerLost, TimeoutError) as error:
                 cause = str(error) or f"no word for {self._silence_s:g} s"
                 log.warning(f"a process that plays talks was lost ({cause}); {len(held)} talks are begun again")
@@ -259,12 +266,25 @@ class _Run:
     def _silence_s(self) -> float:
         return _SILENCE_S + self._spec.settings.tool_seconds
 
-    async def _feed(self, number: int, player: Player, held: dict[str, Owed]) -> None:
-        """Give a worker talks and take what it says, until cancelled; `held` is what it has."""
+    async def _feed(self, number: int, player: Player, held: dict[str, Owed], urls: tuple[str, ...]) -> None:
+        """Give a worker talks and take what it says, until cancelled.
+
+        Args:
+            number: Its place among the workers.
+            player: The worker.
+            held: What it has.
+            urls: The servers that it knows; once others serve, it plays what it has to the end, if one is left.
+        """
         wanted = 0
         while True:
+            now = self._base_urls_now()
+            moved = now != urls
+            if moved and not (held and set(now) & set(urls)):
+                for owed in held.values():
+                    self._give_back(owed)
+                return
             given: list[Owed] = []
-            while len(held) < wanted and (owed := self._ledger.take()):
+            while not moved and len(held) < wanted and (owed := self._ledger.take()):
                 held[rollout_id(owed.task.id, self._spec.agent, owed.attempt)] = owed
                 given.append(owed)
             if given:
@@ -299,6 +319,8 @@ class _Run:
         while True:
             await asyncio.sleep(1)
             self._progress.tick()
+            if self._spec.kind == "model":
+                self._monitor.move(self._base_urls_now())
             if problem := self._problem():
                 raise RunError(problem)
             if time.monotonic() - self._costs_told >= _SECONDS_BETWEEN_COSTS:

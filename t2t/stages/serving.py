@@ -13,6 +13,8 @@ class Served(NamedTuple):
 
     base_urls: tuple[str, ...]
     """Where they answer."""
+    base_urls_now: Callable[[], tuple[str, ...]] | None = None
+    """Where they answer now, for servers that may move; None for others."""
     restarts: Callable[[], int] = lambda: 0
     """Times so far that a server which died was started again; 0 for servers that were given."""
     problem: Callable[[], str] = str
@@ -44,6 +46,7 @@ def serve(
         RunError: a server did not start.
     """
     from t2t.models.engines import Engines, check_names
+    from t2t.scheduling.ray_engines import RayEngines
 
     if config.engine.base_urls:
         check_names(config.engine, [name])
@@ -51,5 +54,11 @@ def serve(
         return
     model = config.model.model_copy(update={"source": source})
     served = "base" if adapters else name
+    if config.compute.kind == "ray":
+        compute = config.compute
+        with RayEngines(compute, model, config.engine, served, log_file, seeded=seeded, adapters=adapters) as engines:
+            # An engine that is lost with its node comes back on another one.
+            yield Served(engines.base_urls, lambda: engines.base_urls, engines.restarts, engines.problem)
+        return
     with Engines(model, config.engine, served, log_file, seeded=seeded, adapters=adapters) as engines:
-        yield Served(engines.base_urls, engines.restarts, engines.problem)
+        yield Served(engines.base_urls, restarts=engines.restarts, problem=engines.problem)

@@ -72,6 +72,7 @@ def play_with_model(
             until_successes=until_successes,
             restarts=served.restarts,
             problem=served.problem,
+            base_urls_now=served.base_urls_now,
         )
 
 
@@ -105,7 +106,9 @@ def close_books(folder: Path, agent: str, summary: Summary) -> dict[str, JsonVal
     """
     costs = read_costs(folder / "costs.jsonl")
     faults = costs.pop("faults")
-    shown = {name: costs.get(name) for name in ("seconds", "requests", "tokens_per_s", "cache_hit_share", "preemptions")}
+    shown = {
+        name: costs.get(name) for name in ("seconds", "requests", "tokens_per_s", "cache_hit_share", "preemptions")
+    }
     for line in summary.lines({**shown, "infrastructure_faults": faults}):
         log.info("%s: %s", agent, line)
     return {"costs": cast(JsonValue, costs), "faults": faults}

@@ -35,8 +35,9 @@ def stage(case: Case) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, said = process.communicate(timeout=120)
+def end(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str]:
+    """Exit status and what was said."""
+    _, said = process.communicate(timeout=seconds)
     return process.returncode, said
 
 
@@ -55,11 +56,16 @@ def lost_talks(said: str) -> int:
     return sum(int(count) for count in re.findall(r"was lost \(.*\); (\d+) talks are begun again", said))
 
 
+def command_of(pid: int) -> bytes:
+    """Command line of a process; empty when it is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def is_worker(pid: int) -> bool:
     """True for a process that plays talks."""
-    with contextlib.suppress(OSError):
-        return b"t2t.scheduling.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
+    return b"t2t.scheduling.worker" in command_of(pid)
 
 
 def below(pid: int) -> list[int]:

@@ -13,11 +13,16 @@ import pytest
 
 from tests.faults.harness import Case, fault_server, new_case
 from tests.scheduling.conftest import Alone
-from tests.scheduling.played import below, end, finished, in_the_middle, is_worker, lost_talks, stage, until
+from tests.scheduling.played import below, command_of, end, finished, in_the_middle, is_worker, lost_talks, stage, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
-os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+os.environ |= {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Ray keeps to the loopback, as it does by itself on desktops.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
 NODE = {
     "node_ip_address": "127.0.0.1",
     "num_cpus": 1,
@@ -71,7 +76,7 @@ def whole_cluster() -> Iterator[Cluster]:
     yield cluster
     cluster.stop()
     shutil.rmtree(folder)
-    left = [child for child in below(os.getpid()) if b"ray" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    left = [child for child in below(os.getpid()) if b"ray" in command_of(child)]
     assert not left, "processes of Ray are left"
 
 
@@ -155,3 +160,26 @@ def test_where_no_cluster_is_the_setting_is_named(alone: Alone, tmp_path: Path, 
             code, said = end(process)
     assert code == 2, said[-3000:]
     assert re.search(r"error: compute\.ray_address=127\.0\.0\.1:1: .*ray start --head", said)
+
+
+@pytest.mark.vllm
+def test_an_engine_on_the_cluster_serves_the_talks(alone: Alone, cluster: Cluster, tmp_path: Path, weights_dir: Path):
+    """A real vLLM on the second node, whose actor is killed in the middle and started again."""
+    settings = {
+        "compute": {"kind": "ray", "players": 1, "ray_address": cluster.address},
+        "engine": {"replicas": 1, "cpu_kv_cache_gib": 1, "max_num_seqs": 4},
+        "model": {"max_context": 4096},
+        "rollout": {"attempts": 1, "max_turns": 3, "max_tokens": 24, "concurrency": 4},
+    }
+    case = new_case(alone.base, tmp_path / "runs", settings)
+    with stage(case) as process:
+        until(lambda: process.poll() is not None or len(case.lines()) >= 2, 300)
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        for actor in [child for child in below(os.getpid()) if b"EngineHost" in command_of(child)]:
+            os.kill(actor, signal.SIGKILL)
+        code, said = end(process, 300)
+    assert code == 0, said[-3000:]
+    assert len(case.lines()) == len(alone.base.tasks)
+    assert finished(case)["faults"]["engine_restart"] == 1
+    assert b"vLLM" in (case.artifact.folder / "server.log").read_bytes()
+    until(lambda: not [child for child in below(os.getpid()) if b"vllm" in command_of(child).lower()], 30)
