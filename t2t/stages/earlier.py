@@ -93,7 +93,7 @@ def _relatives(context: StageContext) -> Iterator[Path]:
     """Folders of the same stage and family, complete ones first."""
     folders = [file.parent for file in context.folder.parent.glob(f"*/{_FILE}") if file.parent != context.folder]
     for folder in sorted(folders, key=lambda folder: (folder.suffix == ".partial", folder.name)):
-        if _marks(folder).get("family") == context.family:
+        if context.family and _marks(folder).get("family") == context.family:
             yield folder
 
 

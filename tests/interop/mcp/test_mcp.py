@@ -17,15 +17,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from t2t.cli import load_config, main
-from t2t.config import EvaluateConfig, McpConfig, RunConfig
+from t2t.config import McpConfig, RunConfig
 from t2t.domain.domain import Domain, load_domain
 from t2t.domain.environment import Environment
 from t2t.errors import ConfigError, InfraError, RunError, ToolError
 from t2t.interop.mcp.state import McpState, Pool
 from t2t.records import DataSpec, Example, Rollout, Task, ToolCall, Trajectory
+from t2t.scheduling.run import play_tasks
+from t2t.scheduling.talks import TalkSpec
 from t2t.stages import explore, filter, rollout, synthesize
 from t2t.stages.stage import StageContext
-from t2t.stages.talks import idle_sessions, play_all, reference_sessions
 from t2t.store import Writer, read_records
 
 ROOT = Path(__file__).parents[3]
@@ -242,9 +243,9 @@ def test_a_talk_that_no_server_survives_is_owed(domain: Domain, tmp_path: Path):
     moves = ({"calls": [{"id": "1", "name": "misbehave", "arguments": {"how": "exit"}}]},)
     expectation = {**task.expectation.model_dump(), "moves": moves}
     task = Task.model_validate({**task.model_dump(), "expectation": expectation})
+    spec = TalkSpec(config=config_of(), section="evaluate", agent="reference", kind="reference")
     with Writer(tmp_path / "rollouts.jsonl") as writer, pytest.raises(RunError, match="from 0 finished talks"):
-        servers = config_of().domain.mcp
-        play_all([task], "reference", reference_sessions, EvaluateConfig(), servers, writer, "evaluate")
+        play_tasks(spec, [task], writer, tmp_path, "evaluate")
     assert not writer.ids
 
 
@@ -352,10 +353,35 @@ def test_without_wishes_the_tasks_of_a_file_are_proved_and_played(
     assert f"task hopeless of mcp.parcels is left out: {reason}" in caplog.text
     assert list(read_records(folders["synthesize"] / "tasks.jsonl", Task)) == [task]
     assert [one.reward.value for one in read_records(folders["rollout"] / "rollouts.jsonl", Rollout)] == [1.0]
-    with Writer(tmp_path / "idle.jsonl") as writer:
-        servers = config_of().domain.mcp
-        play_all([task], "do_nothing", idle_sessions, EvaluateConfig(), servers, writer, "baseline")
-    assert [one.reward.value for one in read_records(tmp_path / "idle.jsonl", Rollout)] == [0.0]
+    idle = tmp_path / "idle" / "rollouts.jsonl"
+    idle.parent.mkdir()
+    spec = TalkSpec(config=config_of(), section="evaluate", agent="do_nothing", kind="do_nothing")
+    with Writer(idle) as writer:
+        play_tasks(spec, [task], writer, idle.parent, "baseline")
+    assert [one.reward.value for one in read_records(idle, Rollout)] == [0.0]
+
+
+def test_talks_wait_for_their_servers_side_by_side(tmp_path: Path, domain: Domain):
+    """A tool that waits holds up no other talk: the calls of several talks are under way at once."""
+    began: list[float] = []
+    ended: list[float] = []
+    answer = Environment.answer
+
+    def noting(self, *arguments):
+        began.append(time.monotonic())
+        try:
+            return answer(self, *arguments)
+        finally:
+            ended.append(time.monotonic())
+
+    task = write_task(domain)
+    tasks = [task.model_copy(update={"id": f"{task.id}{number}"}) for number in range(4)]
+    spec = TalkSpec(config=config_of(), section="evaluate", agent="reference", kind="reference")
+    with Writer(tmp_path / "rollouts.jsonl") as writer, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "answer", noting)
+        play_tasks(spec, tasks, writer, tmp_path, "evaluate")
+    assert len(writer.ids) == 4 and len(began) == 8
+    assert sorted(began)[1] < min(ended)
 
 
 def write_task(domain: Domain) -> Task:
