@@ -1,6 +1,6 @@
 """Talks with a model that vLLM serves, by token ids: a history is never tokenised twice.
 
-The server itself is in `t2t.models.server`.
+The servers themselves are in `t2t.models.engines`.
 """
 
 import asyncio
@@ -12,10 +12,7 @@ from t2t.models.chat import ContextOverflow, Reply
 from t2t.models.completions import CompletionClient, Sampling, ids_text
 from t2t.models.engines import engine_key
 from t2t.models.rendering import Renderer
-from t2t.models.server import VLLMServer
 from t2t.records import Message, Turn
-
-__all__ = ["VLLMChat", "VLLMServer", "VLLMSession"]
 
 _MAX_SEED = 2**31
 

@@ -6,8 +6,8 @@ import pytest
 
 from t2t.config import EngineConfig, ModelConfig
 from t2t.errors import ConfigError, RunError
+from t2t.models.server import VLLMServer
 from t2t.models.server_log import cause_of_death
-from t2t.models.vllm import VLLMServer
 
 
 def test_what_cannot_work_is_refused_before_anything_starts(weights_dir, tmp_path):

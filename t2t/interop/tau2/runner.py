@@ -1,7 +1,7 @@
 """tau2's own runner with a model that t2t serves, as agent and as simulated user."""
 
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -84,23 +84,26 @@ def play_with(plan: Plan, model: ChatModel, name: str, seed: int, out: Path) -> 
 
 @contextmanager
 def _chat(config: RunConfig, log_file: Path) -> Generator[ChatModel]:
-    from t2t.models.vllm import VLLMChat, VLLMServer
+    from t2t.models.engines import Engines, check_names
+    from t2t.models.vllm import VLLMChat
 
-    settings = config.evaluate
+    settings, name = config.evaluate, config.model.name
 
-    def connect(base_urls: tuple[str, ...]) -> ChatModel:
+    def connect(base_urls: tuple[str, ...], problem: Callable[[], str] = str) -> ChatModel:
         return VLLMChat(
             config.model,
             config.engine,
             base_urls,
-            config.model.name,
+            name,
             max_tokens=settings.max_tokens,
             temperature=settings.temperature,
+            top_p=settings.top_p,
+            problem=problem,
         )
 
     if config.engine.base_urls:
+        check_names(config.engine, [name])
         yield connect(config.engine.base_urls)
         return
-    seeded = settings.temperature > 0
-    with VLLMServer(config.model, config.engine, config.model.name, log_file, seeded=seeded) as server:
-        yield connect((server.base_url,))
+    with Engines(config.model, config.engine, name, log_file, seeded=settings.temperature > 0) as engines:
+        yield connect(engines.base_urls, engines.problem)
