@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +88,14 @@ def test_the_number_of_talks_at_once_is_that_of_all_processes_together(alone: Al
     assert 3 < most <= 6
 
 
-def play_here(case: Case, server: FaultServer, folder: Path) -> None:
+def play_here(case: Case, server: FaultServer, folder: Path, now: Callable[[], tuple[str, ...]] | None = None) -> None:
     """Play in workers of this process."""
     spec = TalkSpec(
         config=case.config, section="rollout", agent="base", kind="model", base_urls=(server.url,), served="base"
     )
     folder.mkdir()
     with Writer(folder / "rollouts.jsonl") as writer:
-        play_tasks(spec, alone_tasks(case), writer, folder, "rollout")
+        play_tasks(spec, alone_tasks(case), writer, folder, "rollout", base_urls_now=now)
 
 
 def alone_tasks(case: Case) -> list[Any]:
@@ -133,6 +134,31 @@ def test_a_worker_that_hangs_where_no_signal_helps_is_replaced(
     assert not Path(f"/proc/{hung[0]}").exists()
     costs = [json.loads(line)["faults"] for line in (folder / "costs.jsonl").read_text().splitlines()]
     assert sum(faults.get("player_lost", 0) for faults in costs) == 1
+
+
+def test_workers_follow_an_engine_that_comes_back_elsewhere(alone: Alone, tmp_path: Path, weights_dir: Path):
+    folder = tmp_path / "played"
+    with (
+        fault_server(tmp_path / "first", alone.base, weights_dir, delay_s=0.3) as first,
+        fault_server(tmp_path / "second", alone.base, weights_dir) as second,
+    ):
+        urls = [(first.url,)]
+        case = new_case(alone.base, tmp_path / "runs", {**PLAYERS, "engine": {"patience_s": 600}})
+
+        def move() -> None:
+            until(lambda: first.asked())
+            first.kill()
+            urls[0] = (second.url,)
+
+        thread = threading.Thread(target=move)
+        thread.start()
+        play_here(case, first, folder, lambda: urls[0])
+        thread.join()
+        assert second.asked()
+    lines = (folder / "rollouts.jsonl").read_bytes().splitlines(keepends=True)
+    assert sorted(lines) == sorted(alone.lines.values())
+    costs = [json.loads(line)["faults"] for line in (folder / "costs.jsonl").read_text().splitlines()]
+    assert not any(faults.get("player_lost") for faults in costs)
 
 
 def test_a_bug_of_a_domain_stops_the_stage_with_a_line_that_names_talk_and_cause(tmp_path: Path, weights_dir: Path):
