@@ -1,17 +1,25 @@
 """Talks over a local Ray cluster of two nodes: the same records as in one process, whatever is lost."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.faults.harness import Case, fault_server, new_case
+from t2t.config import ComputeConfig, EngineConfig, ModelConfig
+from t2t.errors import ConfigError, RunError
+from t2t.scheduling.ray_cluster import connected
+from t2t.scheduling.ray_engines import RayEngines, engine_places
+from tests.faults.harness import ROOT, Case, fault_server, new_case
 from tests.scheduling.conftest import Alone, base_of
 from tests.scheduling.played import below, command_of, end, finished, in_the_middle, is_worker, lost_talks, stage, until
 
@@ -51,9 +59,17 @@ class Cluster:
         if self._second is None:
             self._second = self._cluster.add_node(**NODE)
 
+    def add(self, **options: Any) -> Any:
+        """A further node."""
+        return self._cluster.add_node(**{**NODE, **options})
+
+    def remove(self, node: Any) -> None:
+        """kill -9 of all of a node."""
+        self._cluster.remove_node(node, allow_graceful=False)
+
     def remove_second(self) -> None:
         """kill -9 of all of the second node."""
-        self._cluster.remove_node(self._second, allow_graceful=False)
+        self.remove(self._second)
         self._second = None
 
     def workers(self) -> list[int]:
@@ -76,7 +92,9 @@ def whole_cluster() -> Iterator[Cluster]:
     yield cluster
     cluster.stop()
     shutil.rmtree(folder)
-    left = [child for child in below(os.getpid()) if b"ray" in command_of(child)]
+    left = [
+        command for child in below(os.getpid()) if re.search(rb"ray::|raylet|gcs_server", command := command_of(child))
+    ]
     assert not left, "processes of Ray are left"
 
 
@@ -162,6 +180,63 @@ def test_where_no_cluster_is_the_setting_is_named(alone: Alone, tmp_path: Path, 
     assert re.search(r"error: compute\.ray_address=127\.0\.0\.1:1: .*ray start --head", said)
 
 
+def answers(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):
+        return True
+    return False
+
+
+def test_engines_are_shared_out_over_gpus_or_nodes_and_come_back_when_they_are_lost(
+    cluster: Cluster, tmp_path: Path, weights_dir: Path
+):
+    """Stand-ins serve on nodes that say they have a GPU each."""
+    servers = Path(__file__).parent.parent / "models" / "stand_in"
+    options = {"num_gpus": 1, "env_vars": {"PYTHONPATH": str(servers), "STAND_IN": str(tmp_path)}}
+    log_file = tmp_path / "logs" / "server.log"
+    model, engine = ModelConfig(source=str(weights_dir)), EngineConfig(start_timeout_s=60)
+    with connected(cluster.address):
+        until(lambda: len({node for _, node in engine_places(engine)}) == 2)
+        first, second = cluster.add(**options), cluster.add(**options)
+        until(lambda: engine_places(engine) == [({"num_cpus": 1, "num_gpus": 1}, "")] * 2)
+        pairs = engine.model_copy(update={"args": {"tensor_parallel_size": 2}})
+        assert engine_places(pairs) == [({"num_cpus": 1, "num_gpus": 2}, "")]
+        with pytest.raises(ConfigError, match=r"engine\.replicas=2 servers of 2 GPUs each need 4.* has 2;"):
+            engine_places(pairs.model_copy(update={"replicas": 2}))
+
+        def servers_of(node: Any) -> list[int]:
+            (raylet,) = node.all_processes["raylet"]
+            return [child for child in below(raylet.process.pid) if b"-m\0vllm.entry" in command_of(child)]
+
+        try:
+            compute = ComputeConfig(kind="ray", ray_address=cluster.address)
+            with RayEngines(compute, model, engine, "base", log_file) as engines:
+                begun = engines.base_urls
+                assert len(set(begun)) == 2 and all(map(answers, begun))
+                os.kill(servers_of(first)[-1], signal.SIGKILL)
+                until(lambda: engines.restarts() == 1 and all(map(answers, engines.base_urls)))
+                assert engines.base_urls == begun, "a server that died comes back where it was"
+                cluster.remove(second)
+                until(lambda: engines.restarts() == 2)
+                second = cluster.add(**options)
+                until(lambda: len(servers_of(second)) > 0 and all(map(answers, engines.base_urls)))
+                assert engines.problem() == ""
+            assert "threads" in log_file.read_text() and log_file.with_stem("server.1").exists()
+            until(lambda: not servers_of(first) and not servers_of(second), 30)
+            (tmp_path / "kill").write_text("ValueError: no such weights")
+            with pytest.raises(RunError, match="node 127.0.0.1: vLLM ended at its start"):
+                RayEngines(compute, model, engine, "base", log_file).__enter__()
+        finally:
+            for node in (first, second):
+                cluster.remove(node)
+
+
+def test_doctor_says_what_the_cluster_has(cluster: Cluster):
+    words = [sys.executable, "-c", "from t2t.cli import main; main()", "doctor", "compute=ray"]
+    words.append(f"compute.ray_address={cluster.address}")
+    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True).stdout
+    assert re.search(r"^ray cluster \S+ +\d nodes, \d CPUs, \d GPUs$", said, re.MULTILINE), said
+
+
 @pytest.mark.vllm
 def test_an_engine_on_the_cluster_serves_the_talks(cluster: Cluster, tmp_path: Path, weights_dir: Path):
     """A real vLLM, whose actor is killed in the middle and started again."""
@@ -183,4 +258,5 @@ def test_an_engine_on_the_cluster_serves_the_talks(cluster: Cluster, tmp_path: P
     assert len(case.lines()) == len(base.tasks) == 4
     assert finished(case)["faults"]["engine_restart"] == 1
     assert b"vLLM" in (case.artifact.folder / "server.log").read_bytes()
-    until(lambda: not [child for child in below(os.getpid()) if b"vllm" in command_of(child).lower()], 30)
+    engines = re.compile(rb"vllm\.entrypoints|VLLM::")
+    until(lambda: not [child for child in below(os.getpid()) if engines.search(command_of(child))], 30)
