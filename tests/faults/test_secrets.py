@@ -59,7 +59,7 @@ def test_a_run_over_endpoints_that_need_a_key_and_name_it_in_errors_writes_it_no
     runs = tmp_path / "runs"
     with fault_server(tmp_path / "server", base, weights_dir, **orders) as server:
         settings = ["recipe=quickstart", "stages=[explore,synthesize,rollout]", f"paths.runs={runs}"]
-        settings += ["explore.num_train=40", "explore.num_test=8", "synthesize.num_train=10", "synthesize.num_test=4"]
+        settings += ["explore.num_train=24", "explore.num_test=8", "synthesize.num_train=4", "synthesize.num_test=0"]
         settings += ["evaluate.domains=[]", "compute.workers=1", "rollout.agent=model", "rollout.max_turns=5"]
         settings += ["synthesize.words=model", "synthesize.judge=model", "user.kind=model"]
         settings += [f"engine.base_urls=[{server.url}]", f"engine.api_key_env={VARIABLE}"]
