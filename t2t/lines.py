@@ -54,6 +54,8 @@ class Lines:
         self._file = file
         self.count = 0
         """Lines appended."""
+        self.syncs_itself = True
+        """False where someone else calls `sync` once a second, from a thread: a slow disk then holds up nothing."""
         self.end = 0
         """Length of the file in bytes, which is where the next line begins."""
         for line in whole_lines(file) if file.exists() else ():
@@ -90,7 +92,7 @@ class Lines:
             raise
         self.count += 1
         self._unsynced = True
-        if time.monotonic() - self._synced >= _SECONDS_BETWEEN_SYNCS:
+        if self.syncs_itself and time.monotonic() - self._synced >= _SECONDS_BETWEEN_SYNCS:
             self.sync()
 
     def read(self, place: int, length: int) -> bytes:
@@ -105,11 +107,13 @@ class Lines:
         """
         self._synced = time.monotonic()
         if self._unsynced:
+            # Set first: a line that comes meanwhile may miss this sync.
+            self._unsynced = False
             try:
                 os.fsync(self._descriptor)
             except OSError as error:
+                self._unsynced = True
                 raise self._unwritable(error) from None
-            self._unsynced = False
 
     def close(self) -> None:
         """Make everything durable and close the file; a second time does nothing."""

@@ -8,7 +8,8 @@ told in words other than the scenario's.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 from t2t.episode.user import ANNOUNCEMENT, HELP, MORE, REFUSAL, WHICH, asked_facts, normalize, questions
 from t2t.records import Change, Fact, UserScenario
@@ -153,6 +154,38 @@ class UserCheck:
         return False
 
 
+class _Parts(NamedTuple):
+    """A text as words, addresses, dates and figures."""
+
+    words: frozenset[str]
+    addresses: frozenset[str]
+    dates: frozenset[tuple[int, int]]
+    figures: frozenset[str]
+    digits: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> _Parts:
+    """The parts of a text; a scenario's texts come again with every attempt."""
+    dates = {date for _, found in _dates(text) for date in found}
+    digits = {str(number) for date in dates for number in date}
+    for hour, minute in _TIME.findall(text):
+        digits.update(f"{clock}{minute}" for clock in (int(hour) % 12 or 12, int(hour) % 12 + 12))
+    figures: set[str] = set()
+    for found in _FIGURE.findall(text):
+        figure = _figure(found)
+        figures |= {figure, figure.partition(".")[0]}
+        digits.add(re.sub(r"\D", "", found))
+        digits.update(str(int(part)) for part in re.findall(r"\d{1,9}", found))
+    return _Parts(
+        frozenset(map(_plain, _WORDS.findall(text))),
+        frozenset(found.lower() for found in _ADDRESS.findall(text)),
+        frozenset(dates),
+        frozenset(figures),
+        frozenset(digits),
+    )
+
+
 class _Known:
     """What has been said or given to know, as figures, dates, addresses and words."""
 
@@ -165,19 +198,12 @@ class _Known:
 
     def add(self, text: str) -> None:
         """Take all of a text as known."""
-        self._words.update(map(_plain, _WORDS.findall(text)))
-        self._addresses.update(found.lower() for found in _ADDRESS.findall(text))
-        for _, dates in _dates(text):
-            self._dates.update(dates)
-            self._digits.update(str(number) for date in dates for number in date)
-        for hour, minute in _TIME.findall(text):
-            self._digits.update(f"{clock}{minute}" for clock in (int(hour) % 12 or 12, int(hour) % 12 + 12))
-        for found in _FIGURE.findall(text):
-            figure = _figure(found)
-            self._figures.add(figure)
-            self._figures.add(figure.partition(".")[0])
-            self._digits.add(re.sub(r"\D", "", found))
-            self._digits.update(str(int(part)) for part in re.findall(r"\d{1,9}", found))
+        parts = _parse(text)
+        self._words |= parts.words
+        self._addresses |= parts.addresses
+        self._dates |= parts.dates
+        self._figures |= parts.figures
+        self._digits |= parts.digits
 
     def lacks(self, text: str) -> bool:
         """True when a text states what is not known."""
@@ -217,6 +243,8 @@ class _Known:
         return len(figure) > 3 and any(figure in known for known in self._figures)
 
 
+_DIGIT = re.compile(r"\d")
+_POSSESSIVE = re.compile(r"['’]s?$")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
     r"(Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|"
@@ -404,6 +432,8 @@ def _names(text: str) -> Iterator[str]:
 
 def _dates(text: str) -> Iterator[tuple[str, Sequence[tuple[int, int]]]]:
     """Each date in a text as written, with the months and days that it can mean."""
+    if not _DIGIT.search(text):
+        return
     for found in _MONTH_DAY.finditer(text):
         yield found[0], [(_month(found[1]), int(found[2]))]
     for found in _DAY_MONTH.finditer(_MONTH_DAY.sub(" ", text)):
@@ -434,7 +464,8 @@ def _figure(written: str) -> str:
 
 def _plain(word: str) -> str:
     """A word in lower case without the ending of a possessive."""
-    return re.sub(r"['’]s?$", "", word.lower())
+    plain = word.lower()
+    return _POSSESSIVE.sub("", plain) if "'" in plain or "’" in plain else plain
 
 
 def describe(kind: Kind) -> str:

@@ -9,9 +9,10 @@ import logging
 import os
 import random
 import resource
+import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import aiohttp
@@ -20,6 +21,7 @@ import yarl
 
 from t2t.errors import ConfigError, InfraError, RunError
 from t2t.models.chat import ContextOverflow
+from t2t.models.wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -144,8 +146,8 @@ class ServiceClient:
         self._problem = problem
         self._jitter = random.Random()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._holder: AsyncGenerator[aiohttp.ClientSession] | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._holder: AsyncGenerator[_Links] | None = None
+        self._links: _Links | None = None
         self._waiting: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -176,7 +178,7 @@ class ServiceClient:
             InfraError: the service failed until patience was spent.
             RunError: no server will ever answer again.
         """
-        session = await self._get_session()
+        links = await self._get_links()
         deadline = tries = 0
         avoid = ""
         fault = Fault("connection", "no server is up")
@@ -191,7 +193,7 @@ class ServiceClient:
             tries += 1
             started = time.monotonic()
             try:
-                value = read(server.url, await self._send(session, server, body))
+                value = read(server.url, await self._send(links, server, body))
             except Fault as error:
                 fault = error
                 self._note(server, error, started)
@@ -291,35 +293,40 @@ class ServiceClient:
             f"{where} failed {tries} times within patience_s={self._patience_s:g}, last: {self._scrub(str(fault))}"
         )
 
-    async def _send(self, session: aiohttp.ClientSession, server: _Server, body: bytes) -> Any:
+    async def _send(self, links: "_Links", server: _Server, body: bytes) -> Any:
         self.requests += 1
         server.load += 1
         try:
-            async with session.post(server.address, data=body, allow_redirects=False) as response:
-                content = await _read_bounded(response)
+            if wire := links.wires.get(server.url):
+                status, headers, content = await wire.post(body, self._timeout.total or 0.0)
+                asked = headers.get(b"retry-after", b"").decode(errors="replace")
+            else:
+                assert links.session is not None
+                async with links.session.post(server.address, data=body, allow_redirects=False) as response:
+                    content = await _read_bounded(response)
+                status, asked = response.status, response.headers.get("Retry-After", "")
         except TimeoutError:
             raise Fault("timeout", f"no whole answer within {self._timeout.total:g} s") from None
-        except aiohttp.ClientPayloadError as error:
+        except OverflowError:
+            raise Fault("too_large", f"the answer is longer than {MAX_REPLY_BYTES} bytes") from None
+        except (aiohttp.ClientPayloadError, EOFError) as error:
             raise Fault("half_reply", f"the answer broke off: {error}") from None
         except (aiohttp.ClientError, OSError) as error:
             raise Fault("connection", f"{type(error).__name__} {error}".strip()) from None
         finally:
             server.load -= 1
-        if response.status != _OK:
-            raise self._refusal(server.url, response, content)
+        if status != _OK:
+            raise self._refusal(server.url, status, asked, content)
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError:
             raise Fault("half_reply", f"half an answer of {len(content)} bytes") from None
 
-    def _refusal(
-        self, url: str, response: aiohttp.ClientResponse, content: bytes
-    ) -> Fault | ConfigError | ContextOverflow:
+    def _refusal(self, url: str, status: int, asked: str, content: bytes) -> Fault | ConfigError | ContextOverflow:
         # Without the key before the text is cut: half a key would no longer be known as one.
         content = content.replace(self._key.encode(), b"***") if self._key else content
-        status, message = response.status, self._scrub(_message_of(content))[:_LONGEST_MESSAGE]
+        message = self._scrub(_message_of(content))[:_LONGEST_MESSAGE]
         if status == _OVERLOADED or status >= _SERVER_ERROR:
-            asked = response.headers.get("Retry-After", "")
             kind = "http_429" if status == _OVERLOADED else "http_5xx"
             return Fault(kind, f"HTTP {status} {message}".strip(), float(asked) if asked.isdecimal() else 0.0)
         if status == _CLIENT_ERROR and _is_overflow(content):
@@ -336,15 +343,15 @@ class ServiceClient:
         """The text without the key, should a service repeat it."""
         return text.replace(self._key, "***") if self._key else text
 
-    async def _get_session(self) -> aiohttp.ClientSession:
-        """The HTTP session of the running loop; the loop closes it when it ends, as it does all generators."""
+    async def _get_links(self) -> "_Links":
+        """The connections of the running loop; the loop closes them when it ends, as it does all generators."""
         loop = asyncio.get_running_loop()
-        if self._session is None or self._loop is not loop:
+        if self._links is None or self._loop is not loop:
             self._loop = loop
             self._waiting, self._timer = [], None
-            self._holder = _hold_session(self._timeout, self._key)
-            self._session = await anext(self._holder)
-        return self._session
+            self._holder = _hold_links(list(self._servers), self._timeout, self._key)
+            self._links = await anext(self._holder)
+        return self._links
 
 
 def read_key(variable: str) -> str:
@@ -374,16 +381,47 @@ class _Connector(aiohttp.TCPConnector):
             return await super().connect(req, traces, timeout)
 
 
-async def _hold_session(timeout: aiohttp.ClientTimeout, key: str) -> AsyncGenerator[aiohttp.ClientSession]:
+class _Links(NamedTuple):
+    """Connections to the servers: over plain TCP by address, and for all others a session."""
+
+    wires: Mapping[str, Wire]
+    session: aiohttp.ClientSession | None
+
+
+async def _hold_links(urls: Sequence[str], timeout: aiohttp.ClientTimeout, key: str) -> AsyncGenerator[_Links]:
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-    async with aiohttp.ClientSession(
-        timeout=timeout,
-        connector=_Connector(limit=_raise_file_limit(), keepalive_timeout=_KEEP_ALIVE_S),
-        headers=headers,
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    ) as session:
-        yield session
+    limit = _raise_file_limit()
+    opening, places = asyncio.Semaphore(_CONNECTIONS_AT_ONCE), asyncio.Semaphore(limit or sys.maxsize)
+    wires = {
+        url: Wire(
+            url,
+            headers,
+            connect_timeout_s=_CONNECT_TIMEOUT_S,
+            opening=opening,
+            places=places,
+            keep_alive_s=_KEEP_ALIVE_S,
+            max_bytes=MAX_REPLY_BYTES,
+        )
+        for url in urls
+        if url.startswith("http://")
+    }
+    session = None
+    if len(wires) < len(urls):
+        session = aiohttp.ClientSession(
+            timeout=timeout,
+            connector=_Connector(limit=limit, keepalive_timeout=_KEEP_ALIVE_S),
+            headers=headers,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+    try:
+        yield _Links(wires, session)
+    finally:
+        for wire in wires.values():
+            wire.close()
+        if session is not None:
+            await session.close()
+        await asyncio.sleep(0)  # connections close in the loop's next round
 
 
 def _raise_file_limit() -> int:
@@ -398,7 +436,7 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     """The whole answer.
 
     Raises:
-        Fault: it is longer than any answer.
+        OverflowError: it is longer than any answer.
     """
     length = response.content_length
     if length is not None and length <= MAX_REPLY_BYTES:
@@ -412,7 +450,7 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
         else:
             return bytes(content)
     response.close()
-    raise Fault("too_large", f"the answer is longer than {MAX_REPLY_BYTES} bytes")
+    raise OverflowError
 
 
 def _error_of(content: bytes) -> dict[str, Any]:

@@ -8,9 +8,10 @@ are written, and so how they are read. Needs neither torch nor transformers.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +33,9 @@ IGNORED = -100
 _TEMPLATE_DIR = Path(__file__).parent / "templates"
 _MAX_SHARED = 64
 _MAX_SHORT = 16
+_NUM_KEPT = 4096
+_MAX_KEPT = 4096
+"""Characters of the longest text whose ids are kept."""
 _ESCAPE = "\ue000"
 _UNESCAPE = re.compile(_ESCAPE + "([01])")
 _LOOKS_SPECIAL = re.compile(r"<\|\w+\|>|<bos>|<\w+_of_turn>")
@@ -93,7 +97,8 @@ class Renderer:
         self._special = re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
         self._marks = tuple({_ESCAPE, *(content[:2] for content in self._special_ids)})
         self._heads: dict[tuple[str | None, str], tuple[list[int], int]] = {}
-        self._short: dict[str, list[int]] = {}
+        # What the template writes comes again with every turn, what tools and callers say with every attempt.
+        self._kept_ids = lru_cache(maxsize=_NUM_KEPT)(self._part_ids)
         self._header = self._render((), begun=True, header=True)
         self.stop_id = self.reply_ids(_PROBE[2])[-1]
         """Id of the token that ends an assistant turn."""
@@ -247,18 +252,14 @@ class Renderer:
             if place % 2:
                 ids.append(self._special_ids[part])
             elif part:
-                ids += self._short.get(part) or self._part_ids(part)
+                ids += self._kept_ids(part) if len(part) <= _MAX_KEPT else self._part_ids(part)
         return ids
 
-    def _part_ids(self, part: str) -> list[int]:
-        """Ids of text between special tokens; those of what the template writes there again and again are kept."""
+    def _part_ids(self, part: str) -> tuple[int, ...]:
+        """Ids of text between special tokens."""
         plain = _UNESCAPE.sub(lambda match: _ESCAPE if match[1] == "0" else "", part) if _ESCAPE in part else part
-        ids = self._tokenizer.encode(plain, add_special_tokens=False).ids
-        if len(part) <= _MAX_SHORT:
-            if len(self._short) == _MAX_SHARED:
-                self._short.clear()
-            self._short[part] = ids
-        return ids
+        # A batch, since only that comes without the places of the tokens in the text.
+        return tuple(self._tokenizer.encode_batch_fast([plain], add_special_tokens=False)[0].ids)
 
     def _check(self, template: str) -> None:
         whole = self._render(_PROBE, _PROBE_TOOLS)
@@ -341,6 +342,8 @@ def _to_json(value: Any, indent: int | None = None, separators: tuple[str, str] 
 def _load_tokenizer(source: str | Path) -> "Tokenizer":
     from tokenizers import Tokenizer
 
+    # Texts come one at a time; a pool of threads would only be in the way of processes that fork.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     file = Path(source) / "tokenizer.json"
     if file.is_file():
         return Tokenizer.from_file(str(file))

@@ -36,7 +36,7 @@ _LONGEST_PAUSE_S = 30.0
 """Pause before a worker is started again in the place of some that finished nothing."""
 _SILENCE_S = 120.0
 """Longest silence of a worker, beside the time of one tool call; it speaks once a second."""
-_SECONDS_BETWEEN_COSTS = 5.0
+_SECONDS_BETWEEN_COSTS = 2.0
 
 
 def read_verdicts(file: Path) -> dict[str, bool]:
@@ -131,6 +131,7 @@ class _Run:
 
     async def main(self) -> None:
         """Play until nothing is owed."""
+        self._writer.syncs_itself = False
         monitoring = asyncio.create_task(self._monitor.run())
         work = {asyncio.create_task(self._play()), asyncio.create_task(self._watch())}
         try:
@@ -141,6 +142,7 @@ class _Run:
             for task in (*work, monitoring):
                 task.cancel()
             await asyncio.gather(*work, monitoring, return_exceptions=True)
+            self._writer.syncs_itself = True
             with suppress(Exception):
                 await asyncio.wait_for(self._monitor.read(), 2)
 
@@ -318,6 +320,7 @@ class _Run:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(1)
+            await asyncio.to_thread(self._writer.sync)
             self._progress.tick()
             if self._spec.kind == "model":
                 self._monitor.move(self._base_urls_now())
