@@ -70,7 +70,8 @@ def used() -> float:
 
 @pytest.mark.slow
 def test_a_request_costs_the_same_when_sixteen_thousand_wait():
-    few, many = cpu_per_request(4_000, 64, 0.0), cpu_per_request(QUEUED, QUEUED, 5.0)
-    sys.stdout.write(f"CPU per request: {few * 1e6:.0f} us at 64, {many * 1e6:.0f} us at {QUEUED}\n")
-    # Each of the many opens a connection of its own; a search among the waiting would cost hundreds of times more.
-    assert many < 6 * few
+    # Both open a connection for each request; a search among the waiting would cost the many eight times more. The
+    # kernel's own search for a free port costs them up to twice as much.
+    few, many = cpu_per_request(QUEUED // 8, QUEUED // 8, 2.0), cpu_per_request(QUEUED, QUEUED, 5.0)
+    sys.stdout.write(f"CPU per request: {few * 1e6:.0f} us at {QUEUED // 8}, {many * 1e6:.0f} us at {QUEUED}\n")
+    assert many < 3 * few
