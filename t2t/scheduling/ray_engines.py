@@ -225,7 +225,7 @@ class _Placed:
                 if self._ended.is_set():
                     return ""
                 waited += _POLL_S
-                if waited == _WAITING_S and not ray.wait([actor.node.remote()], timeout=_POLL_S)[0]:
+                if waited % _WAITING_S == 0 and not ray.wait([actor.node.remote()], timeout=_POLL_S)[0]:
                     wanted = ", ".join(f"{count:g} {name[4:]}" for name, count in self._options.items())
                     log.warning(f"an engine waits for a node of the Ray cluster with {wanted} free")
             reply: _Started = ray.get(started)

@@ -55,9 +55,11 @@ class Cluster:
         return self._cluster.address
 
     def restore(self) -> None:
-        """Both nodes are there."""
+        """Both nodes are there, and no other; Ray takes some seconds to see that one is gone."""
         if self._second is None:
             self._second = self._cluster.add_node(**NODE)
+        state = self._cluster.global_state
+        until(lambda: sum(node["Alive"] for node in state.node_table()) == 2)
 
     def add(self, **options: Any) -> Any:
         """A further node."""
