@@ -35,15 +35,19 @@ def test_what_does_not_end_is_interrupted(work):
 
 
 def test_what_ends_in_time_gives_its_result_and_leaves_other_alarms_as_they_were():
-    handler = signal.getsignal(signal.SIGALRM)
+    def handler(number, frame):
+        raise AssertionError("nobody waits so long")
+
+    first = signal.signal(signal.SIGALRM, handler)
     before = signal.setitimer(signal.ITIMER_REAL, 200)
     try:
         assert run_within(5, lambda: 7) == 7
         left, _ = signal.getitimer(signal.ITIMER_REAL)
         assert 150 < left <= 200
+        assert signal.getsignal(signal.SIGALRM) is handler
     finally:
         signal.setitimer(signal.ITIMER_REAL, *before)
-    assert signal.getsignal(signal.SIGALRM) == handler
+        signal.signal(signal.SIGALRM, first)
 
 
 def test_a_tool_that_is_interrupted_leaves_the_database_as_it_was(library: Domain):

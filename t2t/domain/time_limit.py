@@ -17,39 +17,49 @@ class TimeUp(BaseException):
     """The time is over; no `Exception`, so that a tool's own handlers let it through."""
 
 
+_armed = False
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if _armed:
+        raise TimeUp
+
+
 def run_within(seconds: float, work: Callable[[], T]) -> T:
     """Result of `work`, which is interrupted after `seconds`.
 
     The interruption is a signal, so it also ends loops inside the interpreter such as ``9**9**9`` or a regular
-    expression that backtracks. Signals reach the main thread alone: in another one `work` has no bound.
+    expression that backtracks. Signals reach the main thread alone: in another one `work` has no bound. Calls do
+    not nest.
 
     Raises:
         TimeUp: it took longer; whatever `work` was changing is as it was left.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
-    armed = True
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if armed:
-            raise TimeUp
-
-    def disarm() -> None:
-        nonlocal armed
-        armed = False
-        signal.signal(signal.SIGALRM, previous)
-        # Somebody else's alarm, a test runner's for instance, goes on where it was.
-        left = max(outer - (time.monotonic() - started), 0.001) if outer else 0.0
-        signal.setitimer(signal.ITIMER_REAL, left, outer_interval)
-
+    global _armed
+    previous = signal.getsignal(signal.SIGALRM)
+    if previous is not _interrupt:
+        signal.signal(signal.SIGALRM, _interrupt)
     started = time.monotonic()
-    previous = signal.signal(signal.SIGALRM, interrupt)
-    outer, outer_interval = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_S)
+    _armed = True
+    outer = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_S)
     try:
         try:
             return work()
         finally:
-            disarm()
+            _disarm(previous, outer, started)
     except TimeUp:
-        disarm()
+        _disarm(previous, outer, started)
         raise
+
+
+def _disarm(previous: object, outer: tuple[float, float], started: float) -> None:
+    """Leave other alarms, a test runner's for instance, as they would be."""
+    global _armed
+    _armed = False
+    left, interval = outer
+    signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - started), 0.001) if left else 0.0, interval)
+    # Where nobody had a handler ours stays: it does nothing by itself, and installing it costs more than a call.
+    if callable(previous) and previous is not _interrupt:
+        signal.signal(signal.SIGALRM, previous)

@@ -421,13 +421,16 @@ def _names(text: str) -> Iterator[str]:
         return
     before = ""
     for found in _WORDS.finditer(text):
-        lead, word = text[: found.start()][-2:], _plain(found[0])
-        large = found[0][0].isupper() and found[0][1:].islower()
+        if not (found[0][0].isupper() and found[0][1:].islower()):
+            before = ""
+            continue
+        start = found.start()
+        lead, word = text[max(0, start - 2) : start], _plain(found[0])
         inside = lead.endswith(" ") and (lead[0].islower() or lead[0] == "," or (before and lead[0].isalpha()))
-        if large and len(word) > 2 and word not in _NO_NAMES:
+        if len(word) > 2 and word not in _NO_NAMES:
             # The first word of a sentence may be one of a name that the second gives away.
             yield from (before, word) if inside and before else (word,) if inside else ()
-        before = word if large and word not in _NO_NAMES else ""
+        before = word if word not in _NO_NAMES else ""
 
 
 def _dates(text: str) -> Iterator[tuple[str, Sequence[tuple[int, int]]]]:
