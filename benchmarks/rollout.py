@@ -190,7 +190,7 @@ def make_t2t_ids(players: int, url: str) -> Play:
     )
 
     def play_all(order: Order, writer: Writer, folder: Path) -> None:
-        talks = TALKS.model_copy(update={"attempts": order.attempts, "concurrency": order.concurrency // players})
+        talks = TALKS.model_copy(update={"attempts": order.attempts, "concurrency": order.concurrency})
         spec = TalkSpec(
             config=config.model_copy(update={"rollout": talks}),
             section="rollout",

@@ -207,9 +207,10 @@ class _Known:
 
     def lacks(self, text: str) -> bool:
         """True when a text states what is not known."""
-        if any(found.lower() not in self._addresses for found in _ADDRESS.findall(text)):
-            return True
-        text = _ADDRESS.sub(" ", text)
+        if "@" in text:
+            if any(found.lower() not in self._addresses for found in _ADDRESS.findall(text)):
+                return True
+            text = _ADDRESS.sub(" ", text)
         for written, dates in _dates(text):
             if not self._dates & set(dates):
                 return True

@@ -7,7 +7,7 @@ the end of the connection. No redirects, no compression, no cookies.
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -168,8 +168,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport, self._open = transport, True
+        self._transport, self._open = cast(asyncio.WriteTransport, transport), True
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""

@@ -255,7 +255,8 @@ class Tau2State:
         while len(self._journal) > savepoint:
             key, before, self._sum = self._journal.pop()
             if before is None:
-                del self._own[key]
+                # A write that was interrupted may have been noted and not made.
+                self._own.pop(key, None)
             else:
                 self._own[key] = before
 
@@ -366,15 +367,18 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
     if kind is dict:
         copied = memo[id(value)] = {}
         for key, inner in value.items():
-            copied[key] = _copy(inner, memo)
+            copied[key] = inner if type(inner) in _ATOMS else _copy(inner, memo)
         return copied
     if kind is list:
         memo[id(value)] = listed = []
-        listed.extend([_copy(inner, memo) for inner in value])
+        listed.extend([inner if type(inner) in _ATOMS else _copy(inner, memo) for inner in value])
         return listed
     if isinstance(value, BaseModel) and value.__pydantic_private__ is None and not value.__pydantic_extra__:
         model = memo[id(value)] = object.__new__(kind)
-        fields = {name: _copy(inner, memo) for name, inner in value.__dict__.items()}
+        # Most fields are texts and numbers, for which a call costs more than the look.
+        fields = {
+            name: inner if type(inner) in _ATOMS else _copy(inner, memo) for name, inner in value.__dict__.items()
+        }
         object.__setattr__(model, "__dict__", fields)
         object.__setattr__(model, "__pydantic_fields_set__", set(value.__pydantic_fields_set__))
         object.__setattr__(model, "__pydantic_extra__", copy.copy(value.__pydantic_extra__))
