@@ -1,6 +1,6 @@
 """A real vLLM server under t2t's rollouts, against a bare client that replays the very same requests.
 
-    python benchmarks/engine.py [weights] [--tasks 48] [--repeats 3] [--domain library] [--fixed 4,8,16,32,64]
+    python benchmarks/engine.py [weights] [--tasks 32] [--repeats 3] [--domain library] [--fixed 4,8,16,32,64]
 
 Each pair plays tasks with t2t, the talks following the engine, and then sends the requests of those talks again:
 the same prompts, as many tokens each, those of a talk one after the other, as many talks at once. The prefix cache
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("weights", nargs="?", default=WEIGHTS)
     parser.add_argument("--template", default="smollm2")
     parser.add_argument("--context", type=int, default=4096)
-    parser.add_argument("--tasks", type=int, default=48)
+    parser.add_argument("--tasks", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--domain", default="library")
     parser.add_argument("--fixed", default="4,8,16,32,64")
