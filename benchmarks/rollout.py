@@ -42,14 +42,13 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.instant_server import InstantServer, Part, raise_file_limit, serving
-from t2t.config import ApiConfig, ComputeConfig, EngineConfig, ModelConfig, RolloutConfig, RunConfig
+from t2t.config import ApiConfig, ComputeConfig, EngineConfig, ModelConfig, RolloutConfig, RunConfig, UserConfig
 from t2t.domain.domain import Domain, load_domain
-from t2t.domain.environment import Environment
-from t2t.errors import InfraError
 from t2t.interop.tau2 import load_tasks
 from t2t.interop.tau2.source import import_tau2
 from t2t.records import Message, Rollout, Task, ToolCall
-from t2t.scheduling.talks import seed_for
+from t2t.scheduling.run import play_tasks
+from t2t.scheduling.talks import TalkSpec, seed_for
 from t2t.store import Writer, read_records
 
 WEIGHTS = Path(__file__).parent.parent / "weights/smollm2-135m-instruct"
@@ -145,72 +144,38 @@ Play = Callable[[Order], Played]
 
 def make_t2t(url: str) -> Play:
     """t2t over chat completions, the caller a model too."""
-    from t2t.episode.model_user import ModelUser
-    from t2t.episode.play import limits_of, play
-    from t2t.models.api import ApiChat
-    from t2t.scheduling.ledger import Ledger, Owed
-    from t2t.scheduling.limit import Limit
-    from t2t.scheduling.pool import Pool
-
     api = ApiConfig(base_urls=(url,), model="m")
-    agent, caller = ApiChat(api), ApiChat(api)
-    tasks, domain = marked_tasks(), load_domain("tau2.retail", {})
-    limits = limits_of(TALKS)
-
-    async def talk(owed: Owed) -> Rollout:
-        task, attempt = owed
-        session = agent.open(domain.tool_schemas, seed_for(0, task.id, attempt))
-        user = ModelUser(domain, task.scenario, caller, seed_for(0, f"user/{task.id}", attempt))
-        return await play(task, "m", attempt, session, Environment(domain, task.data), limits, user)
-
-    def play_all(order: Order, writer: Writer, folder: Path) -> None:
-        ledger = Ledger([tasks[number] for number in order.numbers], "m", order.attempts)
-
-        def settle(owed: Owed, outcome: Rollout | InfraError) -> None:
-            if isinstance(outcome, InfraError):
-                raise outcome
-            writer.append(outcome)
-            ledger.finish(owed.task.id, owed.attempt, outcome.reward.value == 1.0)
-
-        asyncio.run(Pool(ledger, talk, settle, Limit(order.concurrency)).run())
-
-    return partial(_play_t2t, tasks, play_all)
+    spec = TalkSpec(
+        config=RunConfig(user=UserConfig(kind="model", api=api), rollout=TALKS.model_copy(update={"api": api})),
+        section="rollout",
+        agent="m",
+        kind="model",
+    )
+    return partial(_play_t2t, spec)
 
 
 def make_t2t_ids(players: int, url: str) -> Play:
     """t2t with token ids and the scripted caller, in so many processes."""
-    from t2t.scheduling.run import play_tasks
-    from t2t.scheduling.talks import TalkSpec
-
-    tasks = marked_tasks()
     config = RunConfig(
         model=ModelConfig(source=str(WEIGHTS), template="smollm2", max_context=32_768),
         engine=EngineConfig(base_urls=(url,)),
         compute=ComputeConfig(players=players),
+        rollout=TALKS,
     )
-
-    def play_all(order: Order, writer: Writer, folder: Path) -> None:
-        talks = TALKS.model_copy(update={"attempts": order.attempts, "concurrency": order.concurrency})
-        spec = TalkSpec(
-            config=config.model_copy(update={"rollout": talks}),
-            section="rollout",
-            agent="m",
-            kind="model",
-            base_urls=(url,),
-            served="m",
-        )
-        play_tasks(spec, [tasks[number] for number in order.numbers], writer, folder, "")
-
-    return partial(_play_t2t, tasks, play_all)
+    spec = TalkSpec(config=config, section="rollout", agent="m", kind="model", base_urls=(url,), served="m")
+    return partial(_play_t2t, spec)
 
 
-def _play_t2t(tasks: Mapping[int, Task], play_all: Callable[[Order, Writer, Path], None], order: Order) -> Played:
+def _play_t2t(spec: TalkSpec, order: Order) -> Played:
+    tasks = {number: task for number, task in marked_tasks().items() if number in order.numbers}
     number_of = {task.id: number for number, task in tasks.items()}
+    talks = spec.config.rollout.model_copy(update={"attempts": order.attempts, "concurrency": order.concurrency})
+    spec = spec.model_copy(update={"config": spec.config.model_copy(update={"rollout": talks})})
     outcomes: dict[int, tuple[Calls, float | None]] = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rollouts.jsonl"
         with _Clock() as clock, Writer(file) as writer:
-            play_all(order, writer, Path(folder))
+            play_tasks(spec, list(tasks.values()), writer, Path(folder), "")
         for one in read_records(file, Rollout):
             outcomes[number_of[one.task_id]] = _calls(one.messages), one.reward.value
             if len(outcomes) == len(order.numbers):

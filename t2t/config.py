@@ -314,7 +314,10 @@ class RolloutConfig(TalkConfig):
     """Playing training tasks."""
 
     agent: Literal["reference", "model"] = "reference"
-    """Who plays: the known answer as a talk, or the base model."""
+    """Who plays: the known answer as a talk, or a model."""
+    api: ApiConfig = ApiConfig(max_tokens=1024)
+    """A teacher that plays in place of the base model; without ``base_urls`` the base model plays. Its turns have no
+    token ids, temperature and bounds are its own."""
     until_successes: int = Field(default=0, ge=0)
     """Successes after which a task is not tried again; 0 makes all attempts."""
     temperature: float = Field(default=1.0, ge=0)
@@ -453,6 +456,13 @@ class RunConfig(Section):
                     f"evaluate.tau2 holds {part!r}, whose domain {name!r} also stands in domain.train or "
                     "evaluate.domains; one table row would mix two kinds of tasks"
                 )
+        teacher = self.rollout.api
+        if teacher.base_urls and self.rollout.agent != "model":
+            raise ValueError("rollout.api.base_urls names a teacher, which plays with rollout.agent=model")
+        if teacher.base_urls and not teacher.model:
+            raise ValueError("rollout.api.base_urls needs rollout.api.model, the teacher's name as served")
+        if teacher.base_urls and self.user.kind == "model" and not self.user.api.base_urls:
+            raise ValueError("user.kind=model beside a teacher (rollout.api) needs user.api.base_urls")
         if self.user.kind == "model" and not self.user.api.base_urls and self.evaluate.weights == "merged":
             raise ValueError(
                 "user.kind=model without user.api.base_urls has the untuned model play the caller, on the engine of "

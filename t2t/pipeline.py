@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence, Set
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pydantic import JsonValue
 
@@ -65,7 +65,8 @@ _WHICH = {"domains", "num_unseen", "tau2"}
 
 def _talks(config: RunConfig, settings: TalkConfig, *, model: bool, leave_out: Set[str] = frozenset()) -> JsonValue:
     """What decides a talk: settings, code of the loop and of the callers, and the models that speak."""
-    own: JsonValue = settings.model_dump(mode="json", exclude={"concurrency", *leave_out})
+    left_out: dict[str, Any] = {name: True for name in ("concurrency", *leave_out)}
+    own: JsonValue = settings.model_dump(mode="json", exclude={**left_out, "api": _WHERE_AND_HOW_FAST})
     return [own, _code("episode"), [_model(config), _caller(config), config.engine.dtype] if model else ""]
 
 
@@ -299,7 +300,8 @@ def _check_surroundings(config: RunConfig, owed: Sequence[Stage]) -> None:
             except ConfigError as error:
                 raise ConfigError(f"{setting}: {error}") from None
     served = any(not api.base_urls for api in asked.values()) and not config.engine.base_urls
-    if names & {"baseline", "train", "evaluate"} or served:
+    plays = "rollout" in names and config.rollout.agent == "model" and not config.rollout.api.base_urls
+    if names & {"baseline", "train", "evaluate"} or plays or served:
         from t2t.models.checkpoint import find_checkpoint
 
         if find_checkpoint(config.model.source) is not None:
@@ -317,7 +319,10 @@ def _asked_models(config: RunConfig, stages: Set[str]) -> dict[str, ApiConfig]:
         asked["synthesize.writer.api"] = config.synthesize.writer.api
     if "synthesize" in stages and config.synthesize.judge == "model":
         asked["synthesize.judge_model.api"] = config.synthesize.judge_model.api
-    if stages & {"baseline", "evaluate"} and config.user.kind == "model":
+    if "rollout" in stages and config.rollout.api.base_urls:
+        asked["rollout.api"] = config.rollout.api
+    plays = stages & {"baseline", "evaluate"} or ("rollout" in stages and config.rollout.agent == "model")
+    if plays and config.user.kind == "model" and config.user.api.base_urls:
         asked["user.api"] = config.user.api
     return asked
 

@@ -112,10 +112,14 @@ class Talks:
         seed = seed_for(config.seed, f"user/{task.id}", attempt)
         return ModelUser(domain, task.scenario, self._caller, seed, redraws=config.user.redraws)
 
-    def _connect_agent(self) -> "VLLMChat":
+    def _connect_agent(self) -> "VLLMChat | ApiChat":
+        config, settings = self._spec.config, self._spec.settings
+        if self._spec.section == "rollout" and config.rollout.api.base_urls:
+            from t2t.models.api import ApiChat
+
+            return ApiChat(config.rollout.api)
         from t2t.models.vllm import VLLMChat
 
-        config, settings = self._spec.config, self._spec.settings
         return VLLMChat(
             config.model,
             config.engine,

@@ -14,7 +14,7 @@ from t2t.records import Task
 from t2t.stages.earlier import take_over
 from t2t.stages.rollout import is_training
 from t2t.stages.stage import StageContext
-from t2t.stages.talks import close_books, play_with_model, play_without_model, sum_up
+from t2t.stages.talks import close_books, play_with_model, play_unserved, sum_up
 from t2t.store import Writer, read_records
 
 
@@ -68,8 +68,8 @@ def _run(context: StageContext, *, baseline: bool) -> dict[str, JsonValue]:
     with Writer(context.folder / "rollouts.jsonl") as writer:
         taken = take_over(context, tasks, writer, agents, config.evaluate.attempts)
         if baseline:
-            play_without_model(context, tasks, writer, "do_nothing", "evaluate", label)
-            play_without_model(context, tasks, writer, "reference", "evaluate", label)
+            play_unserved(context, tasks, writer, "do_nothing", "evaluate", label)
+            play_unserved(context, tasks, writer, "reference", "evaluate", label)
             play_with_model(context, tasks, writer, "base", "evaluate", label)
         else:
             play_with_model(context, tasks, writer, "tuned", "evaluate", label, tuned=context.inputs["train"])

@@ -6,7 +6,7 @@ from t2t.records import Task
 from t2t.report.summary import Summary
 from t2t.stages.earlier import take_over
 from t2t.stages.stage import StageContext
-from t2t.stages.talks import close_books, play_with_model, play_without_model, sum_up
+from t2t.stages.talks import close_books, play_with_model, play_unserved, sum_up
 from t2t.store import Writer, read_records
 
 
@@ -14,12 +14,12 @@ def run(context: StageContext) -> dict[str, JsonValue]:
     """Play every training task ``rollout.attempts`` times, or until ``rollout.until_successes``."""
     settings = context.config.rollout
     tasks = [task for task in read_records(context.inputs["synthesize"] / "tasks.jsonl", Task) if is_training(task)]
-    agent = "reference" if settings.agent == "reference" else "base"
+    agent = "reference" if settings.agent == "reference" else "teacher" if settings.api.base_urls else "base"
     until = settings.until_successes
     with Writer(context.folder / "rollouts.jsonl") as writer:
         taken = take_over(context, tasks, writer, [agent], settings.attempts, until)
-        if agent == "reference":
-            play_without_model(context, tasks, writer, agent, "rollout", "rollout", until)
+        if agent != "base":
+            play_unserved(context, tasks, writer, agent, "rollout", "rollout", until)
         else:
             play_with_model(context, tasks, writer, agent, "rollout", "rollout", until_successes=until)
     summary = sum_up(context.folder).get(agent, Summary())

@@ -76,17 +76,21 @@ def play_with_model(
         )
 
 
-def play_without_model(
+def play_unserved(
     context: StageContext,
     tasks: Sequence[Task],
     writer: Writer,
-    agent: Literal["reference", "do_nothing"],
+    agent: Literal["reference", "do_nothing", "teacher"],
     section: Literal["rollout", "evaluate"],
     label: str,
     until_successes: int = 0,
 ) -> None:
-    """Play what is owed with an agent that needs no model; see `play_with_model`."""
-    spec = TalkSpec(config=context.config, section=section, agent=agent, kind=agent)
+    """Play what is owed with an agent for which nothing is served here; see `play_with_model`.
+
+    The teacher is the model behind ``rollout.api``.
+    """
+    kind = "model" if agent == "teacher" else agent
+    spec = TalkSpec(config=context.config, section=section, agent=agent, kind=kind)
     play_tasks(spec, tasks, writer, context.folder, label, until_successes=until_successes)
 
 
