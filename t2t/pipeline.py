@@ -65,7 +65,7 @@ _WHICH = {"domains", "num_unseen", "tau2"}
 
 def _talks(config: RunConfig, settings: TalkConfig, *, model: bool, leave_out: Set[str] = frozenset()) -> JsonValue:
     """What decides a talk: settings, code of the loop and of the callers, and the models that speak."""
-    left_out: dict[str, Any] = {name: True for name in ("concurrency", *leave_out)}
+    left_out: dict[str, Any] = dict.fromkeys(("concurrency", *leave_out), True)
     own: JsonValue = settings.model_dump(mode="json", exclude={**left_out, "api": _WHERE_AND_HOW_FAST})
     return [own, _code("episode"), [_model(config), _caller(config), config.engine.dtype] if model else ""]
 

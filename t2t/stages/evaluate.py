@@ -14,7 +14,7 @@ from t2t.records import Task
 from t2t.stages.earlier import take_over
 from t2t.stages.rollout import is_training
 from t2t.stages.stage import StageContext
-from t2t.stages.talks import close_books, play_with_model, play_unserved, sum_up
+from t2t.stages.talks import close_books, play_unserved, play_with_model, sum_up
 from t2t.store import Writer, read_records
 
 
