@@ -121,7 +121,16 @@ class ProcessPlayer:
             self._process.kill()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        await self._process.wait()
+        # It ends at once, and whoever is in a hurry waits for that: a process that nobody waited for is a zombie.
+        ended = asyncio.ensure_future(self._process.wait())
+        hurried = False
+        while not ended.done():
+            try:
+                await asyncio.shield(ended)
+            except asyncio.CancelledError:
+                hurried = True
+        if hurried:
+            raise asyncio.CancelledError
 
     async def _end(self) -> str:
         code = await self._process.wait()

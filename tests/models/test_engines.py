@@ -80,8 +80,10 @@ def test_requests_under_way_are_answered_after_the_engine_was_killed(start, serv
     assert engines.restarts() == 1 and engines.base_urls == urls and engines.problem() == ""
     assert client.faults["connection"] >= 1 and set(client.faults) == {"connection"}
     lines = (tmp_path / "logs" / "server.log").read_text().splitlines()
-    assert [line.split()[0] for line in lines] == ["threads", "---", "threads"]
-    assert "started again (1 of 3) since it ended: it was killed" in lines[1]
+    # The server that died may have complained of broken connections meanwhile.
+    starts = [line for line in lines if line.startswith(("threads", "---"))]
+    assert [line.split()[0] for line in starts] == ["threads", "---", "threads"]
+    assert "started again (1 of 3) since it ended: it was killed" in starts[1]
 
 
 def test_when_the_restarts_are_spent_every_request_says_why(start, server_of, tmp_path):
