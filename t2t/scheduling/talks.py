@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict
 
 from t2t.config import RunConfig, TalkConfig
-from t2t.domain.domain import load_domain
+from t2t.domain.domain import Domain, load_domain
 from t2t.domain.environment import Environment
 from t2t.episode.agent import IdleAgent, ReferenceAgent
 from t2t.episode.play import limits_of, play
@@ -61,6 +61,7 @@ class Talks:
     def __init__(self, spec: TalkSpec) -> None:
         self._spec = spec
         self._limits = limits_of(spec.settings)
+        self._domains: dict[str, Domain] = {}
         plays = spec.kind == "model"
         self._agent = self._connect_agent() if plays else None
         self._caller = self._connect_caller() if plays and spec.config.user.kind == "model" else None
@@ -87,8 +88,7 @@ class Talks:
             InfraError: a service failed for good.
         """
         task, attempt = owed
-        domain = load_domain(task.domain, self._spec.config.domain.mcp)
-        environment = Environment(domain, task.data)
+        environment = Environment(self._domain(task.domain), task.data)
         session, user = self._session(task, attempt), self._user(task, attempt)
         try:
             return await play(task, self._spec.agent, attempt, session, environment, self._limits, user)
@@ -96,10 +96,16 @@ class Talks:
             error.add_note(f"in the talk {task.id}/{self._spec.agent}/{attempt}")
             raise
 
+    def _domain(self, name: str) -> Domain:
+        if name not in self._domains:
+            self._domains[name] = load_domain(name, self._spec.config.domain.mcp)
+        return self._domains[name]
+
     def _session(self, task: Task, attempt: int) -> ChatSession:
         if self._agent is not None:
-            domain = load_domain(task.domain, self._spec.config.domain.mcp)
-            return self._agent.open(domain.tool_schemas, seed_for(self._spec.config.seed, task.id, attempt))
+            return self._agent.open(
+                self._domain(task.domain).tool_schemas, seed_for(self._spec.config.seed, task.id, attempt)
+            )
         return ReferenceAgent(task) if self._spec.kind == "reference" else IdleAgent()
 
     def _user(self, task: Task, attempt: int) -> UserSimulator | None:
@@ -108,9 +114,8 @@ class Talks:
         from t2t.episode.model_user import ModelUser
 
         config = self._spec.config
-        domain = load_domain(task.domain, config.domain.mcp)
         seed = seed_for(config.seed, f"user/{task.id}", attempt)
-        return ModelUser(domain, task.scenario, self._caller, seed, redraws=config.user.redraws)
+        return ModelUser(self._domain(task.domain), task.scenario, self._caller, seed, redraws=config.user.redraws)
 
     def _connect_agent(self) -> "VLLMChat | ApiChat":
         config, settings = self._spec.config, self._spec.settings
