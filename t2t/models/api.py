@@ -111,6 +111,8 @@ def _join(history: bytes, *messages: bytes) -> bytes:
 
 def _to_wire(message: Message) -> bytes:
     """A message as the route takes it: arguments are JSON text."""
+    if not message.tool_calls and message.result is None:
+        return b'{"role":"%b","content":%b}' % (message.role.encode(), orjson.dumps(message.content))
     plain = to_openai(message)
     for call in plain.get("tool_calls", ()):
         call["function"]["arguments"] = orjson.dumps(call["function"]["arguments"]).decode()

@@ -44,6 +44,8 @@ class Source:
     """True where every call also brings the two databases in line with each other."""
     digests: dict[Any, int] = field(default_factory=dict[Any, int])
     """Digests of rows of the databases, kept from their first use."""
+    plain: dict[Any, tuple[Any, bytes]] = field(default_factory=dict[Any, tuple[Any, bytes]])
+    """Fields of rows that calls may have changed, and their text, kept from their first use."""
     texts: dict[int, str] = field(default_factory=dict[int, str])
     """What tools answer that return a row as it is: by the row's `id`, empty until its first use."""
 

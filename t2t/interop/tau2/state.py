@@ -314,7 +314,20 @@ class Tau2State:
     def _digests(self) -> dict[Key, int]:
         """Digests of the rows that a call may have changed; most were only looked at."""
         rows = self._working or {}
-        return {key: _digest(key, row) for key, row in rows.items() if not _is_same(row, self._seen.get(key))}
+        return {key: _digest(key, row) for key, row in rows.items() if not self._is_same(key, row)}
+
+    def _is_same(self, key: Key, row: Any) -> bool:
+        """True only for a row with the same digest as before; comparing takes a fraction of a digest."""
+        seen = self._seen.get(key)
+        if not isinstance(row, BaseModel) or not isinstance(seen, BaseModel):
+            return False
+        if key in self._own:
+            before = _plain(seen)
+        else:
+            # Rows that all episodes share never change: what they hold is read once.
+            before = self._source.plain.get(key) or self._source.plain.setdefault(key, _plain(seen))
+        # 1 and 1.0 are equal, and no digest of theirs is: so the text is compared as well.
+        return bool(before[1]) and _plain(row) == before
 
     def _refuse(self, run: Callable[[], T]) -> T:
         """Run something of tau2; what fails past its own handling is a refusal too."""
@@ -387,17 +400,13 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
     return copy.deepcopy(value, memo)
 
 
-def _is_same(row: Any, seen: Any) -> bool:
-    """True only for rows with the same digest; comparing them takes a fraction of a digest."""
-    if not isinstance(row, BaseModel) or not isinstance(seen, BaseModel):
-        return False
-    plain, before = row.model_dump(warnings=False), seen.model_dump(warnings=False)
-    if plain != before:
-        return False
-    try:  # 1 and 1.0 are equal, and no digest of theirs is
-        return orjson.dumps(plain, option=orjson.OPT_SORT_KEYS) == orjson.dumps(before, option=orjson.OPT_SORT_KEYS)
+def _plain(row: BaseModel) -> tuple[Any, bytes]:
+    """Fields of a row, and their text; empty where there is none."""
+    fields = row.model_dump(warnings=False)
+    try:
+        return fields, orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:
-        return False
+        return fields, b""
 
 
 def _digest(key: Key, row: Any) -> int:
