@@ -13,8 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from t2t.config import EngineConfig, ModelConfig
 from t2t.errors import ConfigError, RunError
@@ -39,7 +38,7 @@ _CHANGE_BASE = ("pissa", "olora", "corda", "loftq")
 
 
 class VLLMServer:
-    """Serves one checkpoint from ``start`` to ``stop``; a context manager does both.
+    """Serves one checkpoint from ``launch`` to ``stop``; `t2t.models.engines` watches it.
 
     Args:
         model: the checkpoint (``source``) and the context.
@@ -98,19 +97,6 @@ class VLLMServer:
         """Address of the server, such as ``http://127.0.0.1:8000``."""
         return f"http://{self._host}:{self._port}"
 
-    def start(self) -> None:
-        """Start the server and wait until it answers.
-
-        Raises:
-            RunError: it ended, with its cause, or did not answer in time.
-        """
-        self.launch()
-        try:
-            self.wait()
-        except BaseException:
-            self.stop()
-            raise
-
     def launch(self, note: str = "") -> None:
         """Start the server and do not wait for it; `note` stands in the log before what it says."""
         guard_file = Path(__file__).with_name("guard.py")
@@ -168,15 +154,6 @@ class VLLMServer:
         except subprocess.TimeoutExpired:
             guard.kill()
             guard.wait()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def is_healthy(self) -> bool:
         """Whether the server answers."""

@@ -6,6 +6,7 @@ import pytest
 
 from t2t.config import EngineConfig, ModelConfig
 from t2t.errors import ConfigError, RunError
+from t2t.models.engines import Engines
 from t2t.models.server import VLLMServer
 from t2t.models.server_log import cause_of_death
 
@@ -26,12 +27,12 @@ def test_what_cannot_work_is_refused_before_anything_starts(weights_dir, tmp_pat
 @pytest.mark.slow
 def test_a_server_that_dies_leaves_its_cause_in_one_line(weights_dir, tmp_path, descendants):
     engine = EngineConfig(args={"no_such_option": True, "seed": [1], "hf_overrides": {"a": 1}, "revision": None})
-    server = VLLMServer(ModelConfig(source=str(weights_dir)), engine, "m", tmp_path / "logs" / "server.log")
+    engines = Engines(ModelConfig(source=str(weights_dir)), engine, "m", tmp_path / "logs" / "server.log")
     before = descendants(os.getpid())
     with pytest.raises(RunError, match=r"^vLLM ended at its start: .*--no-such-option.*; see .*server\.log$"):
-        server.start()
+        engines.start()
     assert descendants(os.getpid()) <= before
-    server.stop()
+    engines.stop()
 
 
 def test_only_what_the_last_server_wrote_tells_its_cause(tmp_path):
