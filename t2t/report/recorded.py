@@ -16,11 +16,10 @@ from t2t.errors import ConfigError
 from t2t.interop.inspect import Origin, export_inspect
 from t2t.records import Rollout, Task
 from t2t.report.talk_export import export_openai, export_parquet, replacing
-from t2t.report.talk_file import TALKS
+from t2t.report.talk_file import STAGES, TALKS, find_talks
 from t2t.store import MANIFEST, Artifact, read_records
 from t2t.verify.rescore import Changes, rescore_all
 
-_STAGES = ("rollout", "baseline", "evaluate")
 _FORMATS = ("openai", "parquet", "inspect")
 _FROM = "(recipe=NAME [stage=rollout|baseline|evaluate] | FILE) [SETTING=VALUE ...]"
 
@@ -89,8 +88,8 @@ def run(
 
 
 def _of_run(stage: str, config: RunConfig, artifacts: Callable[[RunConfig], Mapping[str, Artifact]]) -> _Talks:
-    if stage not in _STAGES:
-        raise ConfigError(f"stage={stage}: no stage that plays talks; they are: {', '.join(_STAGES)}")
+    if stage not in STAGES:
+        raise ConfigError(f"stage={stage}: no stage that plays talks; they are: {', '.join(STAGES)}")
     found = artifacts(config)
     artifact = found[stage]
     for folder in (artifact.folder, artifact.partial):
@@ -104,12 +103,9 @@ def _of_run(stage: str, config: RunConfig, artifacts: Callable[[RunConfig], Mapp
 
 
 def _in_file(named: Mapping[str, str]) -> _Talks:
-    file = Path(named["file"])
     if "stage" in named:
-        raise ConfigError(f"{file} and stage={named['stage']}: one of them says which talks")
-    file = file / TALKS if file.is_dir() else file
-    if not file.is_file():
-        raise ConfigError(f"there is no file {file}")
+        raise ConfigError(f"{named['file']} and stage={named['stage']}: one of them says which talks")
+    file = find_talks(Path(named["file"]))
     folder, tasks = file.absolute().parent, None
     if (folder / MANIFEST).is_file():
         inputs = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["inputs"]

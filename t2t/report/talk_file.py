@@ -14,9 +14,27 @@ from t2t.records import Intent, Record, Rollout, StopReason
 TALKS = "rollouts.jsonl"
 """Name of a stage's file of talks."""
 
+STAGES = ("evaluate", "baseline", "rollout")
+"""Stages that play talks, the last one of the chain first."""
 
 _HEAD = {"id", "task_id", "domain", "intent", "agent"}
 _TAIL = {"stop_reason", "reward"}
+
+
+def find_talks(given: Path, stages: Sequence[str] = STAGES) -> Path:
+    """The file of talks that a path leads to: itself, or the one in the folder of a stage or of a run.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for file in (given, given / TALKS):
+        if file.is_file():
+            return file
+    for stage in stages:
+        file = given / stage / TALKS
+        if file.is_file() and file.stat().st_size:
+            return file
+    raise ConfigError(f"no talks in {given}; they lie in {TALKS} in a folder of {', '.join(stages)}")
 
 
 class TalkFilter(Record):

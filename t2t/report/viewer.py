@@ -26,13 +26,10 @@ from t2t.config import RunConfig
 from t2t.errors import ConfigError
 from t2t.log import short
 from t2t.records import Message, Rollout, Task, UserFault
-from t2t.report.talk_file import TALKS, TalkFile, TalkFilter
+from t2t.report.talk_file import STAGES, TALKS, TalkFile, TalkFilter, find_talks
 from t2t.report.talks import checks_with_notes, show_controls, signature
 from t2t.store import MANIFEST
 from t2t.verify.verifier import successful_calls
-
-STAGES = ("evaluate", "baseline", "rollout")
-"""Stages with talks, the last of the chain first."""
 
 _LABEL_WIDTH = 10
 _RESULT_LENGTH = 320
@@ -146,16 +143,10 @@ def view(request: Request, folders: Mapping[str, Path], out: TextIO | None = Non
 
 def _find_file(request: Request, folders: Mapping[str, Path]) -> Path:
     stages = (request.stage,) if request.stage else STAGES
-    given = Path(request.file)
     if request.file:
-        file = given / TALKS if given.is_dir() else given
-        if file.is_file():
-            return file
-        folders = {stage: given / stage for stage in STAGES}
+        return find_talks(Path(request.file), stages)
     files = [folders[stage] / TALKS for stage in stages]
     found = next((file for file in files if file.is_file() and file.stat().st_size), None)
-    if found is None and request.file:
-        raise ConfigError(f"no talks in {given}; they lie in {TALKS} in a folder of {', '.join(stages)}")
     if found is None:
         raise ConfigError(
             f"no talks yet in {files[-1].parent}; play some with the same settings: t2t {stages[-1]} recipe=NAME"

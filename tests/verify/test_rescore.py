@@ -235,7 +235,7 @@ def test_the_command_leaves_out_and_names_what_it_cannot_judge(
     ("words", "said"),
     [
         ([], "write t2t rescore (recipe=NAME"),
-        (["nowhere.jsonl"], "there is no file nowhere.jsonl"),
+        (["nowhere.jsonl"], "no talks in nowhere.jsonl; they lie in rollouts.jsonl"),
         (["stage=filter"], "stage=filter: no stage that plays talks"),
         (["stage=rollout"], "does not exist; play the talks with the same settings: t2t rollout"),
         (["seeed=3"], "no setting 'seeed'; did you mean 'seed'?"),
