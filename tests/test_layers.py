@@ -18,7 +18,7 @@ LAYERS = (
     {"explore", "intents", "episode", "verify", "train", "report", "store", "interop"},
     {"scheduling"},
     {"stages"},
-    {"pipeline", "doctor"},
+    {"pipeline", "doctor", "launch"},
     {"cli"},
 )
 """Parts of the package from the bottom up; a part may import its own layer and those below."""

@@ -132,9 +132,9 @@ def test_kills_of_the_command_end_the_stage_and_the_same_command_goes_on(
 RUN = """
 import sys
 from pathlib import Path
-from t2t import log, pipeline
+from t2t import launch, log, pipeline
 from t2t.config import RunConfig
 log.configure()
-pipeline.exit_on_sigterm()
+launch.exit_on_sigterm()
 pipeline.run(RunConfig.model_validate_json(Path(sys.argv[1]).read_text()))
 """
