@@ -5,12 +5,16 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
 _AGAIN_S = 0.5
 """Seconds after which code that caught the interruption is interrupted once more."""
+
+
+_get_handler: Callable[[int], Any] = getattr(cast(Any, signal.getsignal), "__wrapped__", signal.getsignal)
+# Without the wrapper, which makes an enumeration's member of the answer; that takes longer than a call of a tool.
 
 
 class TimeUp(BaseException):
@@ -38,7 +42,7 @@ def run_within(seconds: float, work: Callable[[], T]) -> T:
     if threading.current_thread() is not threading.main_thread():
         return work()
     global _armed
-    previous = signal.getsignal(signal.SIGALRM)
+    previous = _get_handler(signal.SIGALRM)
     if previous is not _interrupt:
         signal.signal(signal.SIGALRM, _interrupt)
     started = time.monotonic()

@@ -37,6 +37,7 @@ class UserCheck:
         self._values = _by_name(scenario)
         self._changes = list(_with_news(scenario, at_once))
         self._heard: list[str] = []
+        self._heard_last: list[Fact] = []
         self._said = ""
         self._asked: set[str] = set()
         self._unanswered: Counter[str] = Counter()
@@ -45,7 +46,8 @@ class UserCheck:
         """The agent says something."""
         self._known.add(text)
         self._heard.append(text)
-        self._asked |= {fact.name for fact in asked_facts(normalize(text), self._scenario.facts)}
+        self._heard_last = asked_facts(normalize(text), self._scenario.facts)
+        self._asked |= {fact.name for fact in self._heard_last}
 
     def see(self, text: str) -> None:
         """A tool of the caller's own shows something."""
@@ -66,11 +68,12 @@ class UserCheck:
             done: The caller hangs up after it.
             agrees: It accepts what the agent proposed.
         """
-        if not done and not re.search(r"\w", text):
+        if not done and not _LETTER.search(text):
             return "empty"
-        if _ROLES.search(text) or _AGENTS_WORDS.search(normalize(text)):
+        claims = _claims(text)
+        if claims.for_agent:
             return "speaks_for_agent"
-        if self._known.lacks(text):
+        if self._known.lacks(claims):
             return "invents"
         if self._leaks(text):
             return "leaks"
@@ -104,9 +107,9 @@ class UserCheck:
 
     def _owed(self) -> list[Fact]:
         """What the agent's last message asks for and nobody has said so far."""
-        if not self._heard:
+        asked = self._heard_last
+        if not asked:
             return []
-        asked = asked_facts(normalize(self._heard[-1]), self._scenario.facts)
         talk = "\n".join((*self._heard, self._said))
         if any(not _is_hard(value) or _hints(talk, value) for fact in asked for value in self._values[fact.name]):
             return []
@@ -186,6 +189,38 @@ def _parse(text: str) -> _Parts:
     )
 
 
+class _Claims(NamedTuple):
+    """What a text states."""
+
+    for_agent: bool
+    """It holds words of the agent, or a role before its words."""
+    addresses: frozenset[str]
+    dates: tuple[frozenset[tuple[int, int]], ...]
+    """By date, the months and days that it can mean."""
+    figures: tuple[tuple[str, bool], ...]
+    """Figures as written, and whether they are guessed at; those of small talk are left out."""
+    names: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def _claims(text: str) -> _Claims:
+    """What a text states; many texts come again, such as an opening and a yes."""
+    for_agent = bool(_ROLES.search(text) or _AGENTS_WORDS.search(normalize(text)))
+    addresses = frozenset(found.lower() for found in _ADDRESS.findall(text)) if "@" in text else frozenset[str]()
+    rest = _ADDRESS.sub(" ", text) if addresses else text
+    dates: list[frozenset[tuple[int, int]]] = []
+    for written, meant in list(_dates(rest)):
+        dates.append(frozenset(meant))
+        rest = rest.replace(written, " ")
+    figures: list[tuple[str, bool]] = []
+    for sentence in re.split(r"(?<=[.!?])\s+|\n", rest):
+        guesses = "?" in sentence and _GUESS.match(sentence) is not None
+        for found in _FIGURE.finditer(sentence):
+            if not _IN_PASSING.match(sentence, found.start()):
+                figures.append((found[0], guesses))
+    return _Claims(for_agent, addresses, tuple(dates), tuple(figures), frozenset(_names(rest)))
+
+
 class _Known:
     """What has been said or given to know, as figures, dates, addresses and words."""
 
@@ -205,23 +240,14 @@ class _Known:
         self._figures |= parts.figures
         self._digits |= parts.digits
 
-    def lacks(self, text: str) -> bool:
+    def lacks(self, claims: "_Claims") -> bool:
         """True when a text states what is not known."""
-        if "@" in text:
-            if any(found.lower() not in self._addresses for found in _ADDRESS.findall(text)):
-                return True
-            text = _ADDRESS.sub(" ", text)
-        for written, dates in _dates(text):
-            if not self._dates & set(dates):
-                return True
-            text = text.replace(written, " ")
-        for sentence in re.split(r"(?<=[.!?])\s+|\n", text):
-            guesses = "?" in sentence and _GUESS.match(sentence) is not None
-            for found in _FIGURE.finditer(sentence):
-                after = sentence[found.end() :]
-                if not _IN_PASSING.match(f"{found[0]}{after}") and not self._knows(found[0], guesses=guesses):
-                    return True
-        return any(name not in self._words for name in _names(text))
+        return not (
+            claims.addresses <= self._addresses
+            and all(not self._dates.isdisjoint(dates) for dates in claims.dates)
+            and all(self._knows(written, guesses=guesses) for written, guesses in claims.figures)
+            and claims.names <= self._words
+        )
 
     def _knows(self, written: str, *, guesses: bool) -> bool:
         figure = _figure(written)
@@ -244,6 +270,7 @@ class _Known:
         return len(figure) > 3 and any(figure in known for known in self._figures)
 
 
+_LETTER = re.compile(r"\w")
 _DIGIT = re.compile(r"\d")
 _POSSESSIVE = re.compile(r"['’]s?$")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -386,10 +413,17 @@ def _is_hard(value: str) -> bool:
 
 def _holds(text: str, value: str) -> bool:
     """True when a text holds a value as it is, or its date in another form."""
-    if re.search(rf"(?<![\w.]){re.escape(value.lower())}(?!\w|[.]\d)", text.lower()):
+    as_it_is, wanted = _wanted(value)
+    if as_it_is.search(text.lower()):
         return True
-    wanted = {date for _, dates in _dates(value) for date in dates}
-    return bool(wanted) and bool(wanted & {date for _, dates in _dates(text) for date in dates})
+    return bool(wanted) and any(not wanted.isdisjoint(dates) for _, dates in _dates(text))
+
+
+@lru_cache(maxsize=4096)
+def _wanted(value: str) -> tuple[re.Pattern[str], frozenset[tuple[int, int]]]:
+    """What finds a value in lower case, and the months and days that it names."""
+    pattern = re.compile(rf"(?<![\w.]){re.escape(value.lower())}(?!\w|[.]\d)")
+    return pattern, frozenset(date for _, dates in _dates(value) for date in dates)
 
 
 def _hints(text: str, value: str) -> bool:

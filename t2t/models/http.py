@@ -69,6 +69,9 @@ class Fault(Exception):
         self.wait_s = wait_s
 
 
+_NONE_UP = Fault("connection", "no server is up")
+
+
 class Answer(NamedTuple, Generic[T]):
     """What came back, and from where."""
 
@@ -181,7 +184,7 @@ class ServiceClient:
         links = await self._get_links()
         deadline = tries = 0
         avoid = ""
-        fault = Fault("connection", "no server is up")
+        fault = _NONE_UP
         while True:
             while (server := self._take(prefer, avoid)) is None:
                 self._check_problem()
