@@ -2,7 +2,7 @@
 
 A record knows nothing of services or files. The story they tell, in order: a `Trajectory` is
 found by exploration; a `Task` is written from it; a `Rollout` is one talk about the task; a
-`Reward` judges it; an `Example` is one row to train on.
+`Reward` judges it; an `Example` is one row to train on, a `Pair` two rollouts to tell apart.
 """
 
 from enum import StrEnum
@@ -451,5 +451,30 @@ class Example(Record):
     """The task's intent."""
     messages: tuple[Message, ...]
     """The talk, system message first."""
+    tools: str
+    """JSON text of the tool schemas that the agent saw."""
+
+
+class Pair(Record):
+    """One row of preferences: a successful and a failed rollout of one task, from where they part."""
+
+    id: str
+    """``<id of the successful rollout>><attempt of the failed one>``."""
+    task_id: str
+    """Their task."""
+    domain: str
+    """Domain name."""
+    intent: Intent
+    """The task's intent."""
+    chosen_id: str
+    """Id of the successful rollout."""
+    rejected_id: str
+    """Id of the failed one; the agent alone is to blame for it."""
+    prompt: tuple[Message, ...]
+    """The messages that both begin with, system message first."""
+    chosen: tuple[Message, ...]
+    """The rest of the successful talk up to the agent's last turn."""
+    rejected: tuple[Message, ...]
+    """The rest of the failed talk up to the agent's last turn."""
     tools: str
     """JSON text of the tool schemas that the agent saw."""

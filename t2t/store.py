@@ -95,14 +95,22 @@ def read_records(file: Path, record_type: type[R]) -> Iterator[R]:
     Raises:
         RunError: a line other than the last does not read; the text names file and line.
     """
+    for record, _ in read_placed(file, record_type):
+        yield record
+
+
+def read_placed(file: Path, record_type: type[R]) -> Iterator[tuple[R, int]]:
+    """As `read_records`, with the place where each line begins, in bytes."""
+    place = 0
     for number, line in enumerate(whole_lines(file), start=1):
         try:
-            yield record_type.model_validate_json(line)
+            yield record_type.model_validate_json(line), place
         except ValidationError as error:
             raise RunError(
                 f"{file}:{number} is no {record_type.__name__}: {error.errors()[0]['msg']}; "
                 "delete the folder to make it again"
             ) from None
+        place += len(line)
 
 
 class Writer(Lines):

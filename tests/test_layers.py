@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     {"records", "errors", "config", "log", "lines", "journal"},
     {"domain", "domains", "models"},
-    {"explore", "intents", "episode", "verify", "train", "report", "store", "interop"},
+    {"explore", "intents", "episode", "verify", "train", "report", "store", "interop", "filter"},
     {"scheduling"},
     {"stages"},
     {"pipeline", "doctor", "launch"},

@@ -12,7 +12,7 @@ import importlib
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple, cast
@@ -39,6 +39,15 @@ _MIN_PAIRS = 8
 _Hashes = npt.NDArray[np.uint32]
 
 
+class WordPrint(NamedTuple):
+    """The words of some texts, so far as near texts are found by them; about 1 KB, the same in every process."""
+
+    signature: bytes
+    """MinHash of the word pairs, `NUM_PERM` numbers of 16 bits."""
+    pairs: bytes
+    """The word pairs as hashes of 32 bits, ascending, each once."""
+
+
 class Print(NamedTuple):
     """What of a task is compared with other tasks; about 1 KB, the same in every process."""
 
@@ -48,10 +57,8 @@ class Print(NamedTuple):
     """Digest of the texts that the caller sees, 64 bits; case, punctuation and line ends do not count."""
     structure: int
     """Digest of domain, intent, call skeleton and what the caller says unasked, their values masked; 64 bits."""
-    signature: bytes
-    """MinHash of the word pairs, `NUM_PERM` numbers of 16 bits."""
-    pairs: bytes
-    """The word pairs as hashes of 32 bits, ascending, each once."""
+    words: WordPrint
+    """The word pairs of the texts."""
     identifiers: tuple[str, ...]
     """E-mail addresses in lower case, and ids of callers and their matters as ``scope:id``; sorted."""
 
@@ -69,15 +76,18 @@ def print_of(task: Task, domain_scope: str) -> Print:
     tokens = [words(text) for text in fields]
     plain = "\n".join(" ".join(field) for field in tokens)
     calls = [(call.requestor, call.name, call.arguments) for call in task.expectation.calls]
-    shingles = {pair for field in tokens for pair in _pairs(field)}
     return Print(
         exact=_digest(plain.encode() + b"\0" + json.dumps(calls, sort_keys=True).encode()),
         text=_digest(plain.encode()),
         structure=_digest(f"{task.domain}\0{task.intent}\0{_skeleton(task)}\0{_masked(task)}".encode()),
-        signature=_signature(shingles),
-        pairs=np.array(sorted({zlib.crc32(pair.encode()) for pair in shingles}), dtype="<u4").tobytes(),
+        words=_word_print(tokens),
         identifiers=tuple(sorted(_identifiers(task, fields, domain_scope))),
     )
+
+
+def word_print(texts: Iterable[str]) -> WordPrint:
+    """Take the print of texts; a pair of words lies within one text."""
+    return _word_print([words(text) for text in texts])
 
 
 class Duplicates:
@@ -93,13 +103,13 @@ class Duplicates:
         self._per_structure = per_structure
         self._exact: set[int] = set()
         self._structures: dict[int, int] = {}
-        self._words = _Words(threshold)
+        self._words = NearWords(threshold)
 
     def find(self, imprint: Print) -> str:
         """Why the task would be one too many, or empty: the same, near in words, or of a structure seen enough."""
         if imprint.exact in self._exact:
             return "exact duplicate"
-        if self._words.holds_near(imprint):
+        if self._words.holds_near(imprint.words):
             return "near-duplicate in words"
         seen = self._structures.get(imprint.structure, 0)
         if self._per_structure and seen >= self._per_structure:
@@ -110,7 +120,7 @@ class Duplicates:
         """Count the task among those of the run."""
         self._exact.add(imprint.exact)
         self._structures[imprint.structure] = self._structures.get(imprint.structure, 0) + 1
-        self._words.add(imprint)
+        self._words.add(imprint.words)
 
 
 class Contamination:
@@ -137,7 +147,7 @@ class Contamination:
         """Add an evaluation task; add them all before the first `find`."""
         self._texts.add(imprint.text)
         self._identifiers.update(identifier_digest(identifier) for identifier in imprint.identifiers)
-        pairs: _Hashes = np.frombuffer(imprint.pairs, dtype="<u4")
+        pairs: _Hashes = np.frombuffer(imprint.words.pairs, dtype="<u4")
         if len(pairs) >= _MIN_PAIRS:
             self._passages.append(pairs)
             self._holders.clear()
@@ -146,7 +156,7 @@ class Contamination:
         """What of an evaluation task the task repeats: its text, its words, or an identifier; empty for nothing."""
         if imprint.text in self._texts:
             return "same text as an evaluation task"
-        if self._holds_words(np.frombuffer(imprint.pairs, dtype="<u4")):
+        if self._holds_words(np.frombuffer(imprint.words.pairs, dtype="<u4")):
             return "words of an evaluation task"
         for identifier in imprint.identifiers:
             if identifier_digest(identifier) in self._identifiers:
@@ -180,14 +190,15 @@ def identifier_digest(identifier: str) -> int:
     return int.from_bytes(hashlib.sha256(identifier.encode()).digest()[:8], "little")
 
 
-class _Words:
+class NearWords:
     """Sets of word pairs; finds those near to a set by bands of their MinHash, and compares these exactly.
 
-    A band is filed under its hash in a table of chains: `_heads` holds the newest task of a slot plus one,
-    `_older` for each task and band the one before it. About 600 bytes a task of 75 pairs.
+    A band is filed under its hash in a table of chains: `_heads` holds the newest set of a slot plus one,
+    `_older` for each set and band the one before it. About 600 bytes a set of 75 pairs.
     """
 
     def __init__(self, threshold: float):
+        """Begin with none; the threshold is a Jaccard similarity of word pairs in (0, 1]."""
         self._threshold = threshold
         self._num_bands = NUM_PERM // _rows_per_band(threshold)
         self._bands = np.arange(self._num_bands)
@@ -200,8 +211,8 @@ class _Words:
         self._ends = np.zeros(65, np.uint64)
         self._pairs: _Hashes = np.empty(4096, np.uint32)
 
-    def add(self, imprint: Print) -> None:
-        """Add a task."""
+    def add(self, imprint: WordPrint) -> None:
+        """Add a set."""
         number, pairs = self._count, np.frombuffer(imprint.pairs, dtype="<u4")
         begin = int(self._ends[number])
         self._keys = _grown(self._keys, number + 1)
@@ -217,8 +228,8 @@ class _Words:
         else:
             self._chain(number)
 
-    def holds_near(self, imprint: Print) -> bool:
-        """Whether a task was added whose Jaccard similarity reaches the threshold."""
+    def holds_near(self, imprint: WordPrint) -> bool:
+        """Whether a set was added whose Jaccard similarity reaches the threshold."""
         pairs = np.frombuffer(imprint.pairs, dtype="<u4")
         return any(self._near(pairs, number) for number in self._candidates(self._keys_of(imprint)))
 
@@ -228,7 +239,7 @@ class _Words:
         return _reaches(common, len(pairs) + len(other) - common, self._threshold)
 
     def _candidates(self, keys: _Hashes) -> Iterator[int]:
-        """Tasks that share a band, newest first in each chain, each once."""
+        """Sets that share a band, newest first in each chain, each once."""
         bands, seen = self._bands, set[int]()
         links = self._heads[bands, keys & np.uint32(self._heads.shape[1] - 1)]
         while True:
@@ -243,7 +254,7 @@ class _Words:
                     yield number
             links = self._older[numbers, bands]
 
-    def _keys_of(self, imprint: Print) -> _Hashes:
+    def _keys_of(self, imprint: WordPrint) -> _Hashes:
         rows = np.frombuffer(imprint.signature, dtype="<u2").reshape(self._num_bands, -1).astype(np.uint64)
         return ((rows * self._factors).sum(axis=1) >> np.uint64(32)).astype(np.uint32)
 
@@ -305,6 +316,12 @@ def _texts(task: Task) -> Iterator[str]:
 
 def _pairs(tokens: list[str]) -> list[str]:
     return [f"{one} {two}" for one, two in pairwise(tokens)] or tokens
+
+
+def _word_print(tokens: Iterable[list[str]]) -> WordPrint:
+    shingles = {pair for field in tokens for pair in _pairs(field)}
+    pairs = np.array(sorted({zlib.crc32(pair.encode()) for pair in shingles}), dtype="<u4")
+    return WordPrint(_signature(shingles), pairs.tobytes())
 
 
 def _signature(shingles: set[str]) -> bytes:

@@ -85,9 +85,9 @@ def make_fingerprint() -> Fingerprint:
         holders: Counter[str] = Counter()
         for task in tasks:
             whole = print_of(task, "")
-            reason = print_of(_reason_alone(task), "").pairs
+            reason = print_of(_reason_alone(task), "").words.pairs
             texts.add(whole.text)
-            pairs.add(reason if len(reason) >= 4 * _ENOUGH_PAIRS else whole.pairs)
+            pairs.add(reason if len(reason) >= 4 * _ENOUGH_PAIRS else whole.words.pairs)
             named = {f":{keys[token]}" for token in re.findall(r"\w+", scenario_text(task.scenario)) if token in keys}
             holders.update(named | {one for one in whole.identifiers if "@" in one or one[1:] in keys.values()})
         # An id that most tasks share, such as that of telecom's one caller, tells no task from another.

@@ -1,0 +1,1 @@
+"""Choosing talks to train on, and pairing them for preferences."""
