@@ -4,7 +4,6 @@ Everything in it is counted while the tasks go by; nothing names a time, a host 
 give equal bytes. Its header tells ``datasets.load_dataset`` which files are the data.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from t2t.report.artifacts import ALL, ArtifactFigures, Distance, Telling
 from t2t.report.content import FunnelStep
 from t2t.report.export import FOLDER, SPLITS, WriteTools, write_names
 from t2t.report.headline import percent
+from t2t.report.markdown import code, counted, fenced, one_line, plain, quote, table, write_readme
 
 K = TypeVar("K", bound=tuple[str, ...])
 
@@ -196,9 +196,7 @@ def write_card(
         _regenerate(settings),
         _licence(facts),
     ]
-    partial = folder / "README.md.partial"
-    partial.write_bytes(("\n\n".join(parts) + "\n").encode("utf-8", errors="backslashreplace"))
-    partial.replace(folder / "README.md")
+    write_readme(folder, parts)
 
 
 def _likeness(before: Task, after: Task) -> tuple[bool, float]:
@@ -223,7 +221,7 @@ def _header(name: str, facts: CardFacts) -> str:
         "language:",
         "- en",
         # JSON text is YAML text, whatever the name holds.
-        f"pretty_name: {orjson.dumps(_one_line(name)).decode()}",
+        f"pretty_name: {orjson.dumps(one_line(name)).decode()}",
         "task_categories:",
         "- text-generation",
         "tags:",
@@ -240,11 +238,11 @@ def _header(name: str, facts: CardFacts) -> str:
 
 def _introduction(name: str, facts: CardFacts) -> str:
     domains = sorted({key[0] for key in facts.tasks})
-    listed = ", ".join(map(_code, domains)) or "no domain"
+    listed = ", ".join(map(code, domains)) or "no domain"
     split = (_splits(facts) or ["train"])[0]
     parts = [
-        f"# {_text(name)}",
-        f"{_number(facts.num_tasks, 'task')} for agents that call tools, in {listed}. Each is a caller who wants "
+        f"# {plain(name)}",
+        f"{counted(facts.num_tasks, 'task')} for agents that call tools, in {listed}. Each is a caller who wants "
         "something, and one answer that code has proved: the reference calls replay, every write in them is needed, "
         "doing nothing fails, and the state that they lead to, or the refusal that a rule demands, decides whether an "
         "agent has served the caller.",
@@ -285,7 +283,7 @@ def _columns() -> str:
             "## Columns",
             f"The same rows lie as Parquet and as JSON Lines in `{FOLDER}/`. What is expected of an agent "
             "(`reference_tools`, `tell`, `expectation` and what holds them) may reach neither it nor the caller.",
-            _table([["column", "what it holds"], *rows], left=2),
+            table([["column", "what it holds"], *rows], left=2),
         ]
     )
 
@@ -299,28 +297,28 @@ def _counts(facts: CardFacts) -> str:
         for split in splits:
             row = [facts.tasks[domain, intent, split] for intent in intents]
             if any(row):
-                sizes.append([_code(domain), split, *map(str, row), str(sum(row))])
+                sizes.append([code(domain), split, *map(str, row), str(sum(row))])
     totals = [sum(facts.tasks[domain, intent, s] for domain in domains for s in splits) for intent in intents]
     sizes.append(["all", "all", *map(str, totals), str(sum(totals))])
     tools = [["domain", "tool", "writes", "tasks that need it", "reference calls"]]
     for (domain, tool), count in _by_count(facts.tools):
         writes = "yes" if facts.writes(domain, tool) else "no"
-        tools.append([_code(domain), _code(tool), writes, str(count), str(facts.calls[domain, tool])])
+        tools.append([code(domain), code(tool), writes, str(count), str(facts.calls[domain, tool])])
     rules = [["domain", "rule or constraint", "forbids", "just allows"]]
     for place, _ in _by_count(facts.rules + facts.allowing):
         domain, kind, which = place
-        rules.append([_code(domain), f"{kind} {_code(which)}", str(facts.rules[place]), str(facts.allowing[place])])
+        rules.append([code(domain), f"{kind} {code(which)}", str(facts.rules[place]), str(facts.allowing[place])])
     wordings = ", ".join(f"{facts.wordings[name]} in `{name}` wordings" for name in SPLITS if facts.wordings[name])
     return "\n\n".join(
         [
             "## How many",
-            f"{_number(facts.num_tasks, 'task')}: {wordings or 'none'}.",
-            _table(sizes, left=2),
+            f"{counted(facts.num_tasks, 'task')}: {wordings or 'none'}.",
+            table(sizes, left=2),
             "### By tool",
-            _table(tools, left=3),
+            table(tools, left=3),
             "### By rule and constraint",
             "Tasks in which it forbids what the caller wants, and tasks that only look so, where it just allows it.",
-            _table(rules, left=2) if len(rules) > 1 else "None.",
+            table(rules, left=2) if len(rules) > 1 else "None.",
             "### By trait",
             _traits(facts, intents),
         ]
@@ -337,16 +335,16 @@ def _traits(facts: CardFacts, intents: Sequence[str]) -> str:
         ordered = sorted(counts, key=lambda value: (-counts[value], value))
         for value in ordered[:_MAX_VALUES]:
             row = [facts.traits[name, value, intent] for intent in intents]
-            rows.append([_code(name), _code(value), *map(str, row), str(sum(row))])
+            rows.append([code(name), code(value), *map(str, row), str(sum(row))])
         if rest := ordered[_MAX_VALUES:]:
             row = [sum(facts.traits[name, value, intent] for value in rest) for intent in intents]
-            rows.append([_code(name), f"{len(rest)} other values", *map(str, row), str(sum(row))])
-    return _table(rows, left=2) if len(rows) > 1 else "No task has a trait."
+            rows.append([code(name), f"{len(rest)} other values", *map(str, row), str(sum(row))])
+    return table(rows, left=2) if len(rows) > 1 else "No task has a trait."
 
 
 def _controls(facts: CardFacts) -> str:
     graded = [
-        f"{intent.value} {total / count:.1f} of 10 over {_number(int(count), 'task')}"
+        f"{intent.value} {total / count:.1f} of 10 over {counted(int(count), 'task')}"
         for intent in Intent
         for total, count in [facts.realism.get(intent.value, (0.0, 0.0))]
         if count
@@ -361,7 +359,7 @@ def _controls(facts: CardFacts) -> str:
             "`other_candidate` acts on another thing that fits the opening; `earlier_wish` acts on a wish that was "
             "given up. Cells: passed of played. The reference passes always; the others never, but that refusing is "
             "right where all that is wanted is forbidden.",
-            _table([[*map(_code, header)], *rows], left=1),
+            table([[*map(code, header)], *rows], left=1),
             *realism,
         ]
     )
@@ -388,15 +386,15 @@ def _funnel(funnel: Funnel) -> str:
     rows = [["domain", "step", "kept", "turned away", "reason"]]
     for domain, steps in funnel.items():
         for step in steps:
-            place = [_code(domain), _text(f"{step.stage}: {step.label}")]
+            place = [code(domain), plain(f"{step.stage}: {step.label}")]
             rows.append([*place, str(step.count), str(sum(step.rejected.values())), ""])
             ordered = sorted(step.rejected.items(), key=lambda item: (-item[1], item[0]))
-            rows += [[*place, "", str(count), _text(reason)] for reason, count in ordered]
+            rows += [[*place, "", str(count), plain(reason)] for reason, count in ordered]
     return "\n\n".join(
         [
             "## What was turned away",
             "By domain and step, in order. The line with what was kept is followed by one for each reason.",
-            _table(rows, left=2, last_left=True) if len(rows) > 1 else "Nothing was counted.",
+            table(rows, left=2, last_left=True) if len(rows) > 1 else "Nothing was counted.",
         ]
     )
 
@@ -413,7 +411,7 @@ def _examples(facts: CardFacts) -> str:
             continue
         same = "from the same trajectory" if example.same_walk else "from another trajectory"
         parts += [
-            f"Before, in {_code(example.before.domain)}:",
+            f"Before, in {code(example.before.domain)}:",
             _told(example.before),
             f"After, {same}:",
             _told(example.after),
@@ -424,23 +422,23 @@ def _examples(facts: CardFacts) -> str:
 def _told(task: Task) -> str:
     """The caller's words and what is expected, a line per call."""
     scenario, expectation = task.scenario, task.expectation
-    said = [_quote(scenario.opening)]
-    said += [_quote(f"(when asked) {fact.answer}") for fact in scenario.facts if not fact.in_opening]
-    said += [_quote(f"({_CUES[change.cue]}) {change.text}") for change in scenario.changes]
+    said = [quote(scenario.opening)]
+    said += [quote(f"(when asked) {fact.answer}") for fact in scenario.facts if not fact.in_opening]
+    said += [quote(f"({_CUES[change.cue]}) {change.text}") for change in scenario.changes]
     answer = [_call(call) for call in expectation.calls] or ["(no call)"]
     if expectation.tell:
-        answer.append(f"tell: {', '.join(_one_line(text) for text in expectation.tell)}")
+        answer.append(f"tell: {', '.join(one_line(text) for text in expectation.tell)}")
     if expectation.refusal is not None:
         named = [meant.forbidden_by for meant in expectation.wishes if meant.forbidden_by]
         clause = expectation.refusal.clause
         reason = f"clause {clause}" if clause else f"constraint {named[0]}" if named else "a constraint of the backend"
-        answer.append(f"refuse: {_one_line(reason)}")
-    return "\n\n".join(["\n>\n".join(said), _fenced("\n".join(answer), "text")])
+        answer.append(f"refuse: {one_line(reason)}")
+    return "\n\n".join(["\n>\n".join(said), fenced("\n".join(answer), "text")])
 
 
 def _call(call: ToolCall) -> str:
     arguments = ", ".join(f"{name}={_json(value)}" for name, value in call.arguments.items())
-    return _one_line(f"{call.name}({arguments})")
+    return one_line(f"{call.name}({arguments})")
 
 
 def _artifacts(artifacts: ArtifactFigures) -> str:
@@ -449,7 +447,7 @@ def _artifacts(artifacts: ArtifactFigures) -> str:
     for row in artifacts.telling:
         place = [row.target, _domain(row), str(row.num_tasks)]
         if row.not_measured:
-            told.append([*place, "", _text(f"not measured: {row.not_measured}"), ""])
+            told.append([*place, "", plain(f"not measured: {row.not_measured}"), ""])
             continue
         told.append(
             [
@@ -459,19 +457,19 @@ def _artifacts(artifacts: ArtifactFigures) -> str:
                 f"{percent(row.baseline)} ({100 * row.baseline_low:.1f} to {100 * row.baseline_high:.1f})",
             ]
         )
-        cues += [[_domain(row), intent, ", ".join(map(_code, found))] for intent, found in row.words.items()]
+        cues += [[_domain(row), intent, ", ".join(map(code, found))] for intent, found in row.words.items()]
     parts = [
         "## Artifacts",
-        f"Measured on a sample of {_number(artifacts.num_tasks, 'task')}.",
+        f"Measured on a sample of {counted(artifacts.num_tasks, 'task')}.",
         "### What the opening gives away",
         "A bag of words of the caller's first message and logistic regression, in five folds that never part the tasks "
         "of one trajectory. The goal for the intent is the share of the most frequent class: the opening should not "
         "tell it. Tools are another matter, for callers say what they want: there the figure shows how much of the "
         "task the first message leaves open.",
-        _table(told, left=2),
+        table(told, left=2),
     ]
     if len(cues) > 1:
-        parts += ["Words that speak most for an intent:", _table(cues, left=3)]
+        parts += ["Words that speak most for an intent:", table(cues, left=3)]
     parts += [
         "### Beside tasks that people wrote",
         "Means of these tasks and of tau2's human-written tasks of the same domain, and the distance of the two "
@@ -482,18 +480,18 @@ def _artifacts(artifacts: ArtifactFigures) -> str:
     ]
     if artifacts.distances:
         head = ["domain", "measure", "these tasks", "human-written", "distance", "among tau2's domains"]
-        parts.append(_table([head, *map(_distance_row, artifacts.distances)], left=2))
-    parts += [f"{_code(domain)}: not measured: {_text(why)}." for domain, why in artifacts.not_compared.items()]
+        parts.append(table([head, *map(_distance_row, artifacts.distances)], left=2))
+    parts += [f"{code(domain)}: not measured: {plain(why)}." for domain, why in artifacts.not_compared.items()]
     return "\n\n".join(parts)
 
 
 def _domain(row: Telling) -> str:
-    return row.domain if row.domain == ALL else _code(row.domain)
+    return row.domain if row.domain == ALL else code(row.domain)
 
 
 def _distance_row(row: Distance) -> list[str]:
     among = "" if row.among_humans is None else f"{row.among_humans:.2f}"
-    return [_code(row.domain), row.measure, f"{row.ours:.1f}", f"{row.human:.1f}", f"{row.distance:.2f}", among]
+    return [code(row.domain), row.measure, f"{row.ours:.1f}", f"{row.human:.1f}", f"{row.distance:.2f}", among]
 
 
 def _regenerate(settings: str) -> str:
@@ -502,7 +500,7 @@ def _regenerate(settings: str) -> str:
         [
             "## Making it again",
             "Equal settings, seeds and domains give equal tasks, whatever the machine and the number of processes.",
-            _fenced(command, "bash"),
+            fenced(command, "bash"),
         ]
     )
 
@@ -511,7 +509,7 @@ def _licence(facts: CardFacts) -> str:
     elsewhere = sorted({domain for domain, _, _ in facts.tasks if domain.partition(".")[0] in ("tau2", "mcp")})
     text = "Apache-2.0. The people, places and records in these tasks are made up by a program."
     if elsewhere:
-        names = ", ".join(map(_code, elsewhere))
+        names = ", ".join(map(code, elsewhere))
         text = f"Apache-2.0, but for what {names} brought from elsewhere, which keeps the licence that it has there."
     return f"## Licence\n\n{text}"
 
@@ -521,50 +519,5 @@ def _by_count(counts: Mapping[K, int]) -> list[tuple[K, int]]:
     return sorted(counts.items(), key=lambda item: (item[0][0], -item[1], item[0]))
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _json(value: JsonValue) -> str:
     return orjson.dumps(value).decode()
-
-
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
-
-
-def _table(rows: Sequence[Sequence[str]], *, left: int, last_left: bool = False) -> str:
-    """A Markdown table of finished cells; the first `left` columns stand left, numbers right."""
-    header, *body = rows
-    aligned = [
-        "---" if place < left or (last_left and place == len(header) - 1) else "---:" for place in range(len(header))
-    ]
-    lines = [f"| {' | '.join(header)} |", f"|{'|'.join(aligned)}|"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in body)])
-
-
-def _text(text: str) -> str:
-    """Text in one line that Markdown shows as it is."""
-    return re.sub(r"([\\`*_\[\]<>|~&$#])", r"\\\1", _one_line(text))
-
-
-def _code(text: str) -> str:
-    """Text in one line as code, in a table too."""
-    line = _one_line(text)
-    if re.fullmatch(r"[^`|\\]*\S", line):
-        return f"`{line}`"
-    # Inside a table no number of backticks or backslashes keeps each of these as it is.
-    return f"<code>{''.join(c if c.isalnum() or c == ' ' else f'&#{ord(c)};' for c in line)}</code>"
-
-
-def _quote(text: str) -> str:
-    lines = [_text(line) for line in text.splitlines()]
-    lines = [re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line) for line in lines]
-    return "\n".join(f"> {line}".rstrip() for line in lines or [""])
-
-
-def _fenced(text: str, language: str) -> str:
-    lines = [_one_line(line) for line in text.splitlines()]
-    runs = [len(run) for line in lines for run in re.findall(r"`+", line)]
-    fence = "`" * max(3, max(runs, default=0) + 1)
-    return "\n".join([fence + language, *lines, fence])

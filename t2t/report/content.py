@@ -1,31 +1,63 @@
 """What a report is made from: numbers, counts, settings and a few whole talks."""
 
+from typing import Literal
+
 from pydantic import Field, JsonValue
 
 from t2t.records import Record, Rollout, Task
 from t2t.report.results import Results
 
 
-class LossPoint(Record):
-    """Mean loss at one optimiser step."""
+class Point(Record):
+    """A value at one optimiser step."""
 
     step: int
     """Step, from 1."""
-    loss: float
-    """Mean over the tokens that are trained on, in nats."""
+    value: float
+    """Value there."""
+
+
+class Curve(Record):
+    """How something developed over training."""
+
+    name: str
+    """What it is, such as ``Loss per trained token``."""
+    points: tuple[Point, ...]
+    """Values in order of steps."""
+    linear: bool = False
+    """True for what a logarithmic axis would not make clearer, however far it spans."""
 
 
 class TrainInfo(Record):
     """What the training stage did."""
 
+    method: Literal["sft", "dpo"] = "sft"
+    """How; rows of ``sft`` are successful talks, rows of ``dpo`` pairs of a successful and a failed one."""
     rows: int
     """Rows trained on."""
     steps: int
     """Optimiser steps."""
     seconds: float
     """Wall time of training."""
-    loss: tuple[LossPoint, ...]
-    """Loss history in order of steps."""
+    curves: tuple[Curve, ...]
+    """What was logged at the steps, the loss first."""
+
+
+class Parity(Record):
+    """How far what is served is what was trained."""
+
+    prompts: int
+    """Held-out prompts after which merged weights and adapter went on greedily; 0 where one of the two is missing."""
+    tokens: int
+    """Tokens in which they agree, over all prompts."""
+    ties: int
+    """Prompts where they part, at tokens about equally likely."""
+    largest_gap: float
+    """Largest lead of one such token over the other, in nats."""
+    rows: int
+    """Rows whose loss was computed by the trainer and from what the server says."""
+    loss_difference: dict[str, float]
+    """Mean difference of the two losses in nats a token, by what was served: ``merged``, ``adapter``."""
 
 
 class FunnelStep(Record):
@@ -65,6 +97,8 @@ class ReportContent(Record):
     """The numbers."""
     train: TrainInfo | None = None
     """The training stage; None where nothing was trained."""
+    parity: Parity | None = None
+    """Trained beside served; None where it was not compared."""
     funnel: tuple[FunnelStep, ...] = ()
     """Counts from exploration to training rows, in order."""
     stage_seconds: dict[str, float] = Field(default_factory=dict[str, float])

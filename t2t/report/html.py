@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from t2t.records import Message, Rollout
 from t2t.report.content import ReportContent, Talk
 from t2t.report.headline import interval, p_value, percent, points, write_headline
-from t2t.report.plot import plot_loss, plot_success
+from t2t.report.plot import plot_curve, plot_success
 from t2t.report.results import CONDITIONS, WORDINGS, CountRow, sort_models
 from t2t.report.talks import checks_with_notes, show_controls, signature
 
@@ -93,7 +93,7 @@ def _render_html(content: ReportContent) -> str:
         pass_ks=sorted({row.k for row in results.pass_k}),
         endings=_count_tables(results.stop_reasons, results.failed_checks, results.broken_clauses),
         success_plots=[plot_success(results.results, domain) for domain in domains],
-        loss_plot=plot_loss(content.train.loss) if content.train else None,
+        curve_plots=[plot for curve in (content.train.curves if content.train else ()) if (plot := plot_curve(curve))],
         settings={name: _flatten(value) for name, value in content.settings.items()},
         manifest=_flatten(content.manifest),
         pairs=[(task, tuple(talks)) for task, talks in groupby(content.examples, key=lambda talk: talk.task)],

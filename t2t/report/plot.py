@@ -1,10 +1,10 @@
-"""Geometry of the two plots; the template draws it as inline SVG, so text and colours follow the page."""
+"""Geometry of the plots; the template draws it as inline SVG, so text and colours follow the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
-from t2t.report.content import LossPoint
+from t2t.report.content import Curve
 from t2t.report.headline import percent
 from t2t.report.results import CONDITIONS, ResultRow, sort_models
 
@@ -83,9 +83,11 @@ class SuccessPlot:
 
 
 @dataclass(frozen=True)
-class LossPlot:
-    """Training loss over steps."""
+class CurvePlot:
+    """A value over optimiser steps."""
 
+    name: str
+    """What it is."""
     width: float
     """Width in user units."""
     height: float
@@ -95,21 +97,22 @@ class LossPlot:
     right: float
     """Where the last step lies."""
     top: float
-    """Upper end of the loss axis."""
+    """Upper end of the value axis."""
     bottom: float
     """Where the step axis lies."""
     log_scale: bool
-    """True when the loss axis is logarithmic: the losses are positive and span a factor of 20."""
+    """True when the value axis is logarithmic: the values are positive and span a factor of 20, unless it is linear
+    by wish."""
     points: str
     """Points of the line, as SVG writes them."""
     last: tuple[float, float]
     """Position of the last point."""
     last_label: str
-    """Loss at the last point."""
+    """Value at the last point."""
     x_ticks: tuple[Tick, ...]
     """Steps."""
     y_ticks: tuple[Tick, ...]
-    """Losses."""
+    """Values."""
 
 
 def plot_success(rows: Sequence[ResultRow], domain: str, width: float = 500) -> SuccessPlot:
@@ -156,26 +159,27 @@ def plot_success(rows: Sequence[ResultRow], domain: str, width: float = 500) -> 
     )
 
 
-def plot_loss(history: Sequence[LossPoint], width: float = 560, height: float = 250) -> LossPlot | None:
-    """Lay out a loss curve; None when fewer than two losses are finite."""
-    points = [point for point in history if isfinite(point.loss)]
+def plot_curve(curve: Curve, width: float = 560, height: float = 250) -> CurvePlot | None:
+    """Lay out a curve; None when fewer than two values are finite."""
+    points = [point for point in curve.points if isfinite(point.value)]
     if len(points) < 2:
         return None
     left, right, top, bottom = 62.0, width - 56, 14.0, height - 44
-    losses = [point.loss for point in points]
-    log_scale = min(losses) > 0 and max(losses) >= 20 * min(losses)
-    values = _decades(min(losses), max(losses)) if log_scale else _round_steps(0, max(losses))
+    lowest, highest = min(point.value for point in points), max(point.value for point in points)
+    log_scale = not curve.linear and lowest > 0 and highest >= 20 * lowest
+    values = _decades(lowest, highest) if log_scale else _round_steps(min(0, lowest), max(0, highest))
     low, high = (log10(values[0]), log10(values[-1])) if log_scale else (values[0], values[-1])
     first, last = points[0].step, max(points[-1].step, points[0].step + 1)
 
     def x(step: float) -> float:
         return round(left + (step - first) / (last - first) * (right - left), 2)
 
-    def y(loss: float) -> float:
-        return round(bottom - ((log10(loss) if log_scale else loss) - low) / (high - low) * (bottom - top), 2)
+    def y(value: float) -> float:
+        return round(bottom - ((log10(value) if log_scale else value) - low) / (high - low) * (bottom - top), 2)
 
     steps = [step for step in _round_steps(first, last) if first <= step <= last and step == int(step)]
-    return LossPlot(
+    return CurvePlot(
+        name=curve.name,
         width=width,
         height=height,
         left=left,
@@ -183,9 +187,9 @@ def plot_loss(history: Sequence[LossPoint], width: float = 560, height: float = 
         top=top,
         bottom=bottom,
         log_scale=log_scale,
-        points=" ".join(f"{x(point.step)},{y(point.loss)}" for point in points),
-        last=(x(points[-1].step), y(points[-1].loss)),
-        last_label=f"{points[-1].loss:.3g}",
+        points=" ".join(f"{x(point.step)},{y(point.value)}" for point in points),
+        last=(x(points[-1].step), y(points[-1].value)),
+        last_label=f"{points[-1].value:.3g}",
         x_ticks=tuple(Tick(x(step), f"{step:g}") for step in steps),
         y_ticks=tuple(Tick(y(value), f"{value:g}") for value in values),
     )
@@ -201,4 +205,4 @@ def _round_steps(low: float, high: float) -> list[float]:
     span = high - low if high > low else 1.0
     power = 10 ** floor(log10(span / 5))
     step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= 6)
-    return [round(step * i, 10) for i in range(floor(low / step), ceil(max(high, low + span) / step) + 1)]
+    return [float(f"{step * i:.10g}") for i in range(floor(low / step), ceil(max(high, low + span) / step) + 1)]

@@ -1,4 +1,7 @@
-"""Report: gather what the stages wrote and show it. Writes ``runs/<name>/report.json`` and ``report.html``."""
+"""Report: gather what the stages wrote and show it.
+
+Writes ``runs/<name>/report.json`` and ``report.html``, and the model cards beside the weights.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,18 +15,13 @@ from t2t.records import Rollout, Task
 from t2t.stages.evaluate import held_out_tasks
 from t2t.store import MANIFEST, read_records
 
-_COUNTED = {
-    "explore": "trajectories",
-    "synthesize": "proved tasks",
-    "rollout": "rollouts of training tasks",
-    "filter": "training examples",
-}
-
 
 def write(config: RunConfig, folders: Mapping[str, Path]) -> None:
-    """Write the report of complete artifacts, by stage name, and print its table."""
-    from t2t.report.content import FunnelStep, LossPoint, ReportContent, TrainInfo
+    """Write the report and the model cards of complete artifacts, by stage name, print its table, upload if asked."""
+    from t2t.report.content import ReportContent, TrainInfo
     from t2t.report.html import write_report
+    from t2t.report.manifests import read_curves, read_funnel, read_parity
+    from t2t.report.model_card import write_model_cards
     from t2t.report.results import summarize
     from t2t.report.talks import choose_talks
     from t2t.report.terminal import print_report
@@ -40,20 +38,14 @@ def write(config: RunConfig, folders: Mapping[str, Path]) -> None:
         trained=config.domain.train,
         results=results,
         train=TrainInfo(
+            method=config.train.method,
             rows=trained["count"],
             steps=trained["steps"],
             seconds=trained["seconds"],
-            loss=tuple(LossPoint(step=point["step"], loss=point["loss"]) for point in losses if "loss" in point),
+            curves=read_curves(losses),
         ),
-        funnel=tuple(
-            FunnelStep(
-                stage=stage,
-                label=label,
-                count=manifests[stage]["result"]["count"],
-                rejected=_rejected(manifests[stage]["result"]),
-            )
-            for stage, label in _COUNTED.items()
-        ),
+        parity=read_parity(manifests),
+        funnel=read_funnel(manifests),
         stage_seconds={name: manifest["seconds"] for name, manifest in manifests.items()},
         examples=choose_talks(rollouts, tasks, config.domain.train),
         settings=config.model_dump(mode="json"),
@@ -67,7 +59,12 @@ def write(config: RunConfig, folders: Mapping[str, Path]) -> None:
     folder = Path(config.paths.runs) / config.name
     folder.mkdir(parents=True, exist_ok=True)
     write_report(folder, content)
+    write_model_cards(folders["train"], config, folders, results)
     print_report(results, folder / "report.html")
+    if config.hub.push:
+        from t2t.report import hub
+
+        hub.push(folders["train"], config.hub, config.model)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -77,12 +74,3 @@ def _manifest(folder: Path) -> dict[str, Any]:
 def _rollouts(folders: Mapping[str, Path]) -> Iterator[Rollout]:
     for stage in ("baseline", "evaluate"):
         yield from read_records(folders[stage] / "rollouts.jsonl", Rollout)
-
-
-def _rejected(result: Mapping[str, Any]) -> dict[str, int]:
-    """Reasons and numbers of what a stage turned away, over all its parts."""
-    rejected: dict[str, int] = dict(result.get("rejected", {}))
-    for part in result.get("parts", {}).values():
-        for reason, number in {**part.get("dropped", {}), **part.get("rejected", {})}.items():
-            rejected[reason] = rejected.get(reason, 0) + number
-    return rejected

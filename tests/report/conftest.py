@@ -20,7 +20,7 @@ from t2t.records import (
     ToolResult,
     UserScenario,
 )
-from t2t.report.content import FunnelStep, LossPoint, ReportContent, TrainInfo
+from t2t.report.content import Curve, FunnelStep, Parity, Point, ReportContent, TrainInfo
 from t2t.report.results import summarize
 from t2t.report.talks import choose_talks
 
@@ -94,6 +94,11 @@ def build_rollout(task: Task, agent: str, success: bool, *, attempt: int = 0, te
     )
 
 
+def build_curve(name: str, value: Callable[[int], float], *, linear: bool = False) -> Curve:
+    points = tuple(Point(step=step, value=value(step)) for step in range(1, 81))
+    return Curve(name=name, points=points, linear=linear)
+
+
 def build_content(
     solved: dict[str, tuple[int, int]], num_tasks: int = 40, attempts: int = 1, text: str = ""
 ) -> ReportContent:
@@ -117,7 +122,19 @@ def build_content(
             rows=320,
             steps=80,
             seconds=706.2,
-            loss=tuple(LossPoint(step=step, loss=2.1 * 0.94**step + 0.02) for step in range(1, 81)),
+            curves=(
+                build_curve(f"Loss per trained token{text}", lambda step: 2.1 * 0.94**step + 0.02),
+                build_curve(f"Learning rate{text}", lambda step: 1e-3 * (1 - step / 81), linear=True),
+                build_curve("Margin of the rewards", lambda step: step / 40 - 0.3, linear=True),
+            ),
+        ),
+        parity=Parity(
+            prompts=8,
+            tokens=391,
+            ties=1,
+            largest_gap=0.0625,
+            rows=8,
+            loss_difference={f"merged{text}": 0.0021, "adapter": 0.0019},
         ),
         funnel=(
             FunnelStep(stage="explore", label="trajectories", count=1200, rejected={f"nothing to do{text}": 31}),

@@ -6,9 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from t2t.report.content import LossPoint, ReportContent
+from t2t.report.content import Curve, Point, ReportContent
 from t2t.report.html import write_report
-from t2t.report.plot import plot_loss
+from t2t.report.manifests import read_curves
+from t2t.report.plot import CurvePlot, plot_curve
 from t2t.report.results import summarize
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "line", "path", "polyline"}
@@ -134,12 +135,52 @@ def test_a_report_without_talks_or_training_is_still_a_page(write):
     assert "nothing is compared" in html
 
 
-def test_odd_loss_curves_are_drawn_or_left_out():
-    assert plot_loss([]) is None
-    assert plot_loss([LossPoint(step=1, loss=float("nan")), LossPoint(step=2, loss=1.0)]) is None
-    flat = plot_loss([LossPoint(step=1, loss=0.0), LossPoint(step=2, loss=0.0)])
-    assert flat is not None
-    assert not flat.log_scale
-    steep = plot_loss([LossPoint(step=step, loss=2.0 / step**2) for step in range(1, 11)])
-    assert steep is not None
-    assert steep.log_scale
+def draw(values: list[float], *, linear: bool = False) -> CurvePlot | None:
+    points = tuple(Point(step=step, value=value) for step, value in enumerate(values, start=1))
+    return plot_curve(Curve(name="Loss", points=points, linear=linear))
+
+
+def test_odd_curves_are_drawn_or_left_out():
+    assert draw([]) is None
+    assert draw([float("nan"), 1.0]) is None
+    flat = draw([0.0, 0.0])
+    assert flat is not None and not flat.log_scale
+    tiny = draw([1e-9, 2e-9, 1e-9], linear=True)
+    assert tiny is not None and len({tick.at for tick in tiny.y_ticks}) == len(tiny.y_ticks)
+
+
+def test_a_steep_curve_gets_a_logarithmic_axis_unless_it_is_linear():
+    steep = [2.0 / step**2 for step in range(1, 11)]
+    drawn, straight = draw(steep), draw(steep, linear=True)
+    assert drawn is not None and drawn.log_scale
+    assert straight is not None and not straight.log_scale
+
+
+def test_a_curve_below_zero_stays_inside_its_plot():
+    plot = draw([-0.3, 0.1, 1.7])
+    assert plot is not None
+    heights = [float(pair.partition(",")[2]) for pair in plot.points.split()]
+    assert all(plot.top <= height <= plot.bottom for height in heights)
+    assert heights == sorted(heights, reverse=True)
+    assert "0" in [tick.label for tick in plot.y_ticks]
+
+
+def test_the_page_draws_every_curve_and_tells_the_parity(write, make_content):
+    html, data = write(make_content({"library": (1, 20)}))
+    for name in ("Loss per trained token", "Learning rate", "Margin of the rewards"):
+        assert f'aria-label="{name} by optimiser step' in html
+    assert html.count("<polyline") == 3
+    assert "Served as trained" in html
+    assert "0.0021" in html
+    assert data["parity"]["tokens"] == 391
+
+
+def test_curves_come_from_what_training_logged():
+    sft = read_curves([{"step": 1, "loss": 2.0, "learning_rate": 0.0, "grad_norm": 3.0}, {"step": 2, "loss": 1.0}])
+    assert [(curve.name, len(curve.points)) for curve in sft] == [
+        ("Loss per trained token", 2),
+        ("Learning rate", 1),
+        ("Gradient norm before clipping", 1),
+    ]
+    dpo = read_curves([{"step": 1, "loss": 0.69, "rewards/margins": 0.0}, {"step": 2, "loss": 0.6, "train_loss": 0.6}])
+    assert [curve.name for curve in dpo] == ["Loss per pair", "Margin of the rewards"]
