@@ -1,0 +1,116 @@
+"""Prove on the loaded model that packs are exact for it, before anything is trained.
+
+Whether a model's attention can be replaced, whether its layers hand the layout on, and whether it
+has layers beside attention that mix tokens (recurrent ones, convolutions) is not written down in
+one place, so it is tried: two short rows with a common beginning are computed alone and in one
+pack, and have to come out the same.
+"""
+
+import logging
+from typing import Any, Literal
+
+import torch
+
+from t2t.errors import RunError
+from t2t.train import attention
+from t2t.train.packing import IGNORE, Pack, TokenRow, build_pack
+
+log = logging.getLogger(__name__)
+
+Packing = Literal["shared", "packed", "single"]
+"""Bundles with prefixes; plain documents side by side; one row per pass."""
+
+_TOLERANCE = 0.2
+"""Difference from a row alone, as a part of what seeing another row would make; rounding stays far below."""
+_LENGTHS = (24, 12, 9)
+"""Tokens of the trial's prefix and of its two branches."""
+
+
+def choose_packing(model: Any, wanted: Packing) -> Packing:
+    """Choose the densest packing, at most `wanted`, under which a model computes each row as if alone.
+
+    Leaves the model with the attention that the choice needs, which is its own where rows are not
+    packed. A choice below `wanted` is logged with its reason.
+
+    Args:
+        model: A causal language model of transformers, without an adapter.
+        wanted: What the settings ask for.
+    """
+    attention.register()
+    steps: list[Packing] = ["shared", "packed"]
+    if model.config._attn_implementation == attention.NAME:
+        model.set_attn_implementation("sdpa")
+    own = model.config._attn_implementation
+    was_training = model.training
+    model.eval()
+    try:
+        for packing in steps[steps.index(wanted) :] if wanted != "single" else []:
+            reason = _why_not(model, share_prefix=packing == "shared", own=own)
+            if not reason:
+                return packing
+            fallback = "rows are packed without sharing prefixes" if packing == "shared" else "each row is a pass"
+            log.warning("train: %s cannot compute %s rows: %s; %s", type(model).__name__, packing, reason, fallback)
+        return "single"
+    finally:
+        model.train(was_training)
+
+
+def _why_not(model: Any, share_prefix: bool, own: str) -> str:
+    """Say why a model cannot compute packs, or nothing; where it can, it keeps the attention for it."""
+    rows = _rows(model.get_input_embeddings().weight.shape[0])
+    alone = [_logits(model, list(row.input_ids)) for row in rows]
+    mixed = _logits(model, [*rows[0].input_ids, *rows[1].input_ids[_LENGTHS[0] :]])
+    unlike = _distance(mixed[-_LENGTHS[2] :], alone[1][-_LENGTHS[2] :])
+    pack = build_pack(rows, share_prefix)
+    exact = False
+    try:
+        model.set_attn_implementation(attention.NAME)
+        if model.config._attn_implementation != attention.NAME:
+            return "its attention cannot be replaced through AttentionInterface"
+        packed = _split(_logits(model, pack.input_ids, position_ids=pack.position_ids, pack_layout=pack.layout), pack)
+        ends = [single[-len(part) :] for single, part in zip(alone, packed, strict=True)]
+        apart = max(_distance(part, end) for part, end in zip(packed, ends, strict=True))
+        exact = apart <= _TOLERANCE * unlike
+        return "" if exact else f"a row in a pack differs from the row alone by {apart / unlike:.0%} of another row"
+    except (RunError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        return (str(error) or type(error).__name__).splitlines()[0]
+    finally:
+        if not exact:
+            model.set_attn_implementation(own)
+
+
+def _rows(vocabulary: int) -> list[TokenRow]:
+    """Two rows of ordinary tokens behind a common prefix."""
+    numbers = iter(range(1, sum(_LENGTHS) + 1))
+    prefix, *branches = [[next(numbers) * 7919 % vocabulary for _ in range(length)] for length in _LENGTHS]
+    return [
+        TokenRow(f"trial {number}", [*prefix, *branch], [IGNORE] * (len(prefix) + len(branch)))
+        for number, branch in enumerate(branches)
+    ]
+
+
+def _logits(model: Any, ids: list[int], position_ids: list[int] | None = None, **arguments: Any) -> torch.Tensor:
+    """Logits of one pass in float32; shape (n, vocabulary)."""
+    device = model.get_input_embeddings().weight.device
+    if position_ids is not None:
+        arguments["position_ids"] = torch.tensor([position_ids], device=device)
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([ids], device=device), use_cache=False, **arguments).logits
+    return logits[0].float()
+
+
+def _split(logits: torch.Tensor, pack: Pack) -> list[torch.Tensor]:
+    """The logits of every branch."""
+    parts: list[torch.Tensor] = []
+    start = 0
+    for bundle in pack.layout:
+        start += bundle.prefix_length
+        for length in bundle.branch_lengths:
+            parts.append(logits[start : start + length])
+            start += length
+    return parts
+
+
+def _distance(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Root mean square of a difference."""
+    return float((a - b).square().mean().sqrt())
