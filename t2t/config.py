@@ -4,6 +4,7 @@ Hydra composes the values (see `t2t.cli`); these models are the schema. Function
 section, never the whole configuration and never an untyped dict.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -57,6 +58,8 @@ class ModelConfig(Section):
     """Chat template of this project, a file name in ``t2t/models/templates`` without ``.jinja``."""
     max_context: int = Field(default=4096, ge=256)
     """Longest prompt plus reply in tokens."""
+    license: str = ""
+    """Licence of `source` by its id on the hub, such as ``apache-2.0``; empty where nobody has said it."""
 
 
 class EngineConfig(Section):
@@ -327,17 +330,36 @@ class RolloutConfig(TalkConfig):
 class FilterConfig(Section):
     """Choosing what to train on."""
 
+    max_tool_errors: int = Field(default=2, ge=0)
+    """Tool calls of the agent that may have come back with an error in a kept talk."""
+    max_similarity: float = Field(default=0.9, gt=0, le=1)
+    """Jaccard similarity of what the agent says and does from which one of two talks is dropped; 1 keeps all."""
     per_task: int = Field(default=1, ge=1)
-    """Successful rollouts kept per task."""
+    """Successful rollouts kept per task, and for ``train.method=dpo`` pairs."""
     max_examples: int = Field(default=320, ge=1)
     """Rows in all."""
     balance: bool = True
-    """Keep equal numbers per intent, as far as there are enough."""
+    """Keep equal numbers per intent, domain and length, as far as there are enough."""
+
+
+SPEED_SETTINGS = frozenset(
+    {"tokens_per_pack", "share_prefix", "recompute", "compile", "resume", "save_steps", "report_to", "parity_prompts"}
+)
+"""Settings of training that change how fast it is and what it says, never what is learned."""
+
+_MAX_LORA_RANK = 512
+"""Highest rank that vLLM serves."""
 
 
 class TrainConfig(Section):
-    """LoRA fine-tuning with TRL."""
+    """Fine-tuning with TRL."""
 
+    method: Literal["sft", "dpo"] = "sft"
+    """``sft`` learns from chosen talks; ``dpo`` from pairs of a successful and a failed talk of one task."""
+    adapter: Literal["lora", "rslora", "none"] = "lora"
+    """What is trained: a LoRA adapter, one scaled by the root of its rank, or, with ``none``, all weights."""
+    quantize: Literal["none", "nf4", "int8"] = "none"
+    """How the frozen base is held while an adapter is trained; others than ``none`` need the extra ``quantize``."""
     epochs: float = Field(default=2, gt=0)
     """Passes over the rows."""
     learning_rate: float = Field(default=1e-3, gt=0, lt=1)
@@ -362,23 +384,59 @@ class TrainConfig(Section):
     """Type of weights and activations; ``auto`` is bfloat16 where the hardware multiplies it fast, else float32."""
     max_length: int = Field(default=4096, ge=64)
     """Longest row in tokens; a longer one stops the stage."""
-    rows_per_step: int = Field(default=8, ge=1)
-    """Rows per optimiser step over all ranks."""
-    share_prefix: bool = True
-    """Compute the prefix that rows share once per pack."""
-    rows_per_pack: int = Field(default=4, ge=1)
-    """Rows behind one shared prefix; 1 is no packing."""
+    loss_tokens_per_step: int = Field(default=1024, ge=1)
+    """Tokens that carry loss per optimiser step over all ranks; a step takes rows until it has that many."""
+    tokens_per_pack: int = Field(default=0, ge=0)
+    """Tokens computed in one pass; 0 fits it to the memory. It changes the speed alone."""
+    share_prefix: Literal["auto", "always", "never"] = "auto"
+    """Compute what rows begin with alike once per pack; ``auto`` where that is at least a fifth of their tokens."""
+    recompute: Literal["auto", "always", "never"] = "auto"
+    """Compute activations again on the way back instead of keeping them; ``auto`` where memory is short."""
+    compile: bool = False
+    """Compile the model's blocks with ``torch.compile``."""
+    fsdp: bool = False
+    """Shard weights over the ranks (FSDP2) instead of holding them whole on each (DDP)."""
+    loss_from: Literal["first_turn", "first_write"] = "first_turn"
+    """Turn of the agent from which on its tokens carry loss."""
+    skip_failed_calls: bool = False
+    """Leave turns whose tool call came back with an error without loss."""
+    weights: dict[str, float] = {}
+    """Weight of a row's loss by intent or domain, such as ``infeasible: 2``; 1 where none is named."""
+    dpo_beta: float = Field(default=0.1, gt=0)
+    """How strongly ``dpo`` holds on to the untuned model."""
+    resume: Literal["auto", "never"] = "auto"
+    """``auto`` goes on from the last complete checkpoint."""
+    report_to: tuple[Literal["trackio", "wandb", "mlflow", "tensorboard"], ...] = ()
+    """Trackers that get losses and metrics; each is a package of its own."""
+    parity_prompts: int = Field(default=8, ge=1)
+    """Held-out prompts, and rows, on which the trained and the served weights are compared."""
     save_steps: int = Field(default=20, ge=1)
     """Steps between checkpoints, from which an interrupted run goes on."""
     trl: dict[str, Any] = {}
     """Further arguments of TRL's ``SFTConfig``, passed as they are."""
 
     @model_validator(mode="after")
-    def _packs_fit_steps(self) -> "TrainConfig":
-        if self.rows_per_step % self.rows_per_pack:
+    def _settings_agree(self) -> "TrainConfig":
+        if self.adapter == "none" and self.quantize != "none":
             raise ValueError(
-                f"rows_per_step={self.rows_per_step} is not a multiple of rows_per_pack={self.rows_per_pack}"
+                f"quantize={self.quantize} needs an adapter: quantised weights cannot be trained; set adapter=lora"
             )
+        if self.fsdp and self.quantize != "none":
+            raise ValueError(f"fsdp cannot shard a base in {self.quantize}; set quantize=none or fsdp=false")
+        if self.adapter != "none" and self.lora_r > _MAX_LORA_RANK:
+            raise ValueError(f"lora_r={self.lora_r} is above {_MAX_LORA_RANK}, the highest rank that vLLM serves")
+        if self.adapter != "none" and not self.lora_targets:
+            raise ValueError("lora_targets is empty; name at least one linear layer, such as q_proj")
+        for name in self.lora_targets:
+            if name.rsplit(".", 1)[-1] in ("lm_head", "embed_tokens"):
+                raise ValueError(f"lora_targets holds {name!r}, which vLLM serves no adapter for; leave it out")
+        if self.method == "dpo" and (self.loss_from != "first_turn" or self.skip_failed_calls or self.weights):
+            raise ValueError(
+                "loss_from, skip_failed_calls and weights are for method=sft: of a pair all that the agent said counts"
+            )
+        low = next((name for name, weight in self.weights.items() if weight < 0), None)
+        if low is not None:
+            raise ValueError(f"weights.{low}={self.weights[low]} is below 0; 0 leaves such rows out of the loss")
         return self
 
 
@@ -410,6 +468,25 @@ class ComputeConfig(Section):
     """Training processes started by ``t2t run``; 0 is one per GPU, or one without a GPU."""
 
 
+class HubConfig(Section):
+    """Uploading the tuned model."""
+
+    push: bool = False
+    """Upload adapter, merged weights and model card once the report is written."""
+    repo: str = ""
+    """Name on the hub, such as ``me/retail-1.5b``; the adapter goes to a repository of that name and ``-adapter``."""
+    private: bool = True
+    """Whether a new repository is private."""
+
+    @model_validator(mode="after")
+    def _names_a_repository(self) -> "HubConfig":
+        if self.push and not self.repo:
+            raise ValueError("hub.push=true needs hub.repo, the name on the hub, such as hub.repo=me/retail-1.5b")
+        if self.repo and not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]{0,86}", self.repo):
+            raise ValueError(f"hub.repo={self.repo} is no name on the hub; write such as me/retail-1.5b")
+        return self
+
+
 class PathsConfig(Section):
     """Folders, relative to where the command is typed."""
 
@@ -439,6 +516,7 @@ class RunConfig(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     user: UserConfig = UserConfig()
     compute: ComputeConfig = ComputeConfig()
+    hub: HubConfig = HubConfig()
     paths: PathsConfig = PathsConfig()
 
     @model_validator(mode="after")
@@ -472,4 +550,15 @@ class RunConfig(Section):
             raise ValueError("evaluate.tau2 needs user.kind=model: no script knows what those callers would say")
         if not self.domain.train:
             raise ValueError("domain.train is empty; name at least one domain")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_name_rows(self) -> "RunConfig":
+        known = (*(intent.value for intent in Intent), *self.domain.train)
+        for name in self.train.weights:
+            if name not in known:
+                raise ValueError(
+                    f"train.weights holds {name!r}, neither an intent nor a domain of domain.train; known: "
+                    f"{', '.join(known)}"
+                )
         return self

@@ -39,7 +39,7 @@ def test_free_arguments_are_passed_on():
         (["rollout.agent=nobody"], "'reference' or 'model'"),
         (["evaluate.domains=[library]"], "evaluate.domains holds 'library'"),
         (["domain.train=[]"], "domain.train is empty"),
-        (["train.rows_per_step=3"], "rows_per_pack"),
+        (["train.adapter=none", "train.quantize=nf4"], "quantised weights cannot be trained"),
         (["recipe"], "write SETTING=VALUE"),
     ],
 )
@@ -83,5 +83,6 @@ def test_help_and_cfg_answer_without_torch(tmp_path: Path):
 def test_a_dry_run_names_the_folders_and_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     main(["run", "recipe=quickstart", "dry_run=true", f"paths.runs={tmp_path}"])
     error = capsys.readouterr().err
-    assert all(stage in error for stage in ("explore", "synthesize", "rollout", "filter", "train", "evaluate"))
+    stages = ("explore", "synthesize", "rollout", "filter", "train", "parity", "evaluate")
+    assert all(stage in error for stage in stages)
     assert not list(tmp_path.iterdir())

@@ -1,82 +1,166 @@
 """TRL's `SFTTrainer` fed with packs. Imports torch and TRL, so only `t2t.train.sft` imports it."""
 
+import itertools
 import math
+import shutil
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from transformers import TrainerCallback
+from accelerate.utils import gather_object
+from safetensors import SafetensorError
+from transformers import Trainer, TrainerCallback
 from trl.trainer.sft_trainer import SFTTrainer
 
 from t2t.errors import RunError
-from t2t.train.packing import IGNORE, Pack
+from t2t.train.checkpoints import MARK, keep_complete
+from t2t.train.packing import IGNORE, Pack, Plan
+from t2t.train.ranks import any_rank
+
+_NUM_CHECKPOINTS = 2
 
 
-def to_columns(packs: Sequence[Pack]) -> dict[str, list[Any]]:
-    """Columns of a data set with one pack per row, in TRL's names for tokens that are ready."""
-    return {
-        "input_ids": [pack.input_ids for pack in packs],
-        "position_ids": [pack.position_ids for pack in packs],
-        "labels": [pack.labels for pack in packs],
-        "pack_layout": [[pack.prefix_length, *pack.branch_lengths] for pack in packs],
-        "row_ids": [list(pack.row_ids) for pack in packs],
-    }
-
-
-def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Turn one pack into the model's arguments.
+def to_batch(pack: Pack, alone: bool) -> dict[str, Any]:
+    """Turn a pack into the model's arguments.
 
     Args:
-        items: Exactly one row of `to_columns`.
+        pack: What is computed in one pass.
+        alone: The pack is one row for a model with its own attention, which knows of no layout.
 
     Returns:
-        ``loss_positions`` are the positions whose next token carries loss and ``shift_labels`` those
-        next tokens; both have shape (1, m). All else has shape (1, n) or is plain data.
+        ``loss_positions`` are the positions whose next token carries loss, ``targets`` those next
+        tokens and ``token_weights`` the weights of their rows; all of shape (m,). Ids and positions
+        have shape (1, n); all else is plain data.
     """
-    (item,) = items
-    labels = torch.tensor([item["labels"]])
-    targets = labels[:, 1:]
-    positions = (targets[0] != IGNORE).nonzero()[:, 0]
-    return {
-        "input_ids": torch.tensor([item["input_ids"]]),
-        "position_ids": torch.tensor([item["position_ids"]]),
-        "labels": labels,
-        "shift_labels": targets[:, positions],
-        "loss_positions": positions[None],
-        "pack_layout": tuple(item["pack_layout"]),
-        "row_ids": tuple(item["row_ids"]),
+    labels = torch.tensor(pack.labels)
+    (positions,) = (labels[1:] != IGNORE).nonzero(as_tuple=True)
+    lengths: list[int] = []
+    weights: list[float] = []
+    of_rows = iter(pack.weights)
+    for bundle in pack.layout:
+        lengths += [bundle.prefix_length, *bundle.branch_lengths]
+        weights += [0.0, *itertools.islice(of_rows, len(bundle.branch_lengths))]
+    token_weights = torch.tensor(weights).repeat_interleave(torch.tensor(lengths))
+    batch = {
+        "input_ids": torch.tensor([pack.input_ids]),
+        "loss_positions": positions,
+        "targets": labels[1:][positions],
+        "token_weights": token_weights[1:][positions],
+        "row_ids": pack.row_ids,
     }
+    if not alone:
+        batch |= {"position_ids": torch.tensor([pack.position_ids]), "pack_layout": pack.layout}
+    return batch
 
 
-def keep_loss_positions(_module: Any, _args: Any, kwargs: dict[str, Any], output: Any) -> Any:
-    """Forward hook of the backbone: hand only positions with a label on to the LM head.
+class CheckpointedTrainer(Trainer):
+    """A `Trainer` whose checkpoints are whole or absent; mixed in before one of TRL's trainers."""
 
-    TRL's head scores every position unless Triton is there, and a vocabulary of 49,152 is a fifth of
-    the weights of a 135M model.
-    """
-    positions = kwargs.get("loss_positions")
-    if positions is not None:
-        output.last_hidden_state = output.last_hidden_state[:, positions[0]]
-    return output
+    mark: str = ""
+    """Written into each checkpoint: the run it belongs to."""
+    _partial = False
+
+    def _get_output_dir(self, trial: Any) -> str:
+        folder = Path(str(self.args.output_dir))
+        return str(folder / "partial" if self._partial else folder)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Save under another name, mark, and rename; then remove what is older.
+
+        Raises:
+            RunError: Nothing could be written; earlier checkpoints stay as they are.
+        """
+        folder = Path(str(self.args.output_dir))
+        name = f"checkpoint-{self.state.global_step}"
+        is_main = self.accelerator.is_main_process
+        self._partial = True
+        try:
+            # TRL would add a model card to every checkpoint.
+            Trainer._save_checkpoint(self, model, trial)
+            self.accelerator.wait_for_everyone()
+            if is_main:
+                (folder / "partial" / name / MARK).write_text(self.mark, encoding="utf-8")
+                shutil.rmtree(folder / name, ignore_errors=True)
+                (folder / "partial" / name).rename(folder / name)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            shutil.rmtree(folder / "partial", ignore_errors=True)
+            raise RunError(
+                f"cannot save step {self.state.global_step} in {folder}: {str(error).splitlines()[0]}; "
+                "free some space and start again, earlier checkpoints are kept"
+            ) from error
+        finally:
+            self._partial = False
+        if is_main:
+            keep_complete(folder, _NUM_CHECKPOINTS)
+        self.accelerator.wait_for_everyone()
 
 
-class PackTrainer(SFTTrainer):
-    """`SFTTrainer` that names the rows of a loss that is not a number."""
+class PackTrainer(CheckpointedTrainer, SFTTrainer):
+    """`SFTTrainer` that computes packs and weighs the loss of a step by its tokens over all ranks."""
+
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, plan: Plan, lengths: dict[str, int], **arguments: Any) -> None:
+        """Take the plan, the tokens of each row by id, and the arguments of `SFTTrainer`."""
+        cast(Any, super()).__init__(**arguments)
+        self._tokens = [sum(lengths[row_id] for pack in step for row_id in pack.row_ids) for step in plan.steps]
+        self._losses: list[tuple[torch.Tensor, tuple[str, ...]]] = []
+        self._correct = torch.zeros(2)
+        self._since = 0.0
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
+        """Take the packs of one step, and add up the weights of its tokens over all ranks."""
+        self._losses.clear()
+        self._correct = torch.zeros(2, device=device)
+        self._since = self._since or time.monotonic()
+        batches = list(itertools.islice(epoch_iterator, num_batches))
+        weight = torch.stack([batch["token_weights"].sum() for batch in batches]).sum().to(device)
+        return batches, cast(Any, self.accelerator).reduce(weight, "sum")
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """As in TRL; stops the run on a loss that is not finite."""
+        """Share of this pack in the step's weighted mean loss, times the ranks that DDP averages over."""
         row_ids: tuple[str, ...] = inputs.pop("row_ids")
-        loss = cast(Any, super()).compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        if not math.isfinite(float(loss.detach())):
-            raise RunError(
-                f"step {cast(Any, self).state.global_step + 1}: the loss is {float(loss.detach())} on rows "
-                f"{', '.join(row_ids)}; lower train.learning_rate, or look at these rows"
-            )
-        return loss
+        output = model(**inputs, use_cache=False)
+        loss = output["loss"] / num_items_in_batch * self.accelerator.num_processes
+        self._losses.append((loss.detach(), row_ids))
+        self._correct += torch.stack([output["num_correct"], output["num_correct"].new_tensor(len(inputs["targets"]))])
+        return (loss, output) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add accuracy and speed to a step's losses.
+
+        Raises:
+            RunError: The loss or the gradient is not finite; names the rows.
+        """
+        if "loss" in logs:
+            self._check_finite(logs)
+            correct, count = cast(Any, self.accelerator).reduce(self._correct, "sum").tolist()
+            now = time.monotonic()
+            logs["mean_token_accuracy"] = correct / max(count, 1.0)
+            logs["real_tokens_per_s"] = self._tokens[self.state.global_step - 1] / max(now - self._since, 1e-9)
+            self._since = now
+        super().log(logs, start_time)
+
+    def _check_finite(self, logs: dict[str, float]) -> None:
+        if math.isfinite(logs["loss"]) and math.isfinite(logs.get("grad_norm", 0.0)):
+            return
+        bad = [row_id for loss, ids in self._losses if not bool(loss.isfinite()) for row_id in ids]
+        everywhere = cast(list[str], gather_object(bad))
+        # A gradient that overflows has no single pack to blame.
+        named = everywhere or cast(list[str], gather_object([row_id for _, ids in self._losses for row_id in ids]))
+        value = "loss" if not math.isfinite(logs["loss"]) else "grad_norm"
+        raise RunError(
+            f"step {self.state.global_step}: the {value} is {logs[value]} on rows {', '.join(named)}; "
+            "lower train.learning_rate, or look at these rows"
+        )
 
 
 class ProgressCallback(TrainerCallback):
@@ -110,15 +194,50 @@ class ProgressCallback(TrainerCallback):
         self._packs += 1
 
 
-class MarkComplete(TrainerCallback):
-    """Writes a last file into each checkpoint, so that a torn one is known."""
+class StopOnSigterm(TrainerCallback):
+    """After SIGTERM on any rank, all ranks save a checkpoint at the end of the step and stop.
 
-    def __init__(self, name: str, text: str) -> None:
-        """Take the file's name and text."""
-        self._name, self._text = name, text
+    Used as a context around training, in the main thread; elsewhere signals are left alone.
+    """
 
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Mark the checkpoint that was just written."""
-        if state.is_world_process_zero:
-            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            (folder / self._name).write_text(self._text, encoding="utf-8")
+    def __init__(self) -> None:
+        """Start with nothing asked."""
+        self._asked = False
+        self._before: Any = None
+        self.stopped = False
+        """Whether training ended before its time."""
+
+    def __enter__(self) -> "StopOnSigterm":
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def _ask(self, _number: int, _frame: object) -> None:
+        self._asked = True
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Agree over all ranks, since every rank takes part in a checkpoint."""
+        if any_rank(self._asked):
+            control.should_save = control.should_training_stop = self.stopped = True
+
+
+def losses_of(model: Any, packs: Sequence[Pack], alone: bool) -> list[float]:
+    """Mean loss per labelled token of each pack in nats, without its rows' weights; every rank computes all."""
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    losses: list[float] = []
+    with torch.no_grad():
+        for pack in packs:
+            batch = {
+                name: value.to(device) if isinstance(value, torch.Tensor) else value
+                for name, value in to_batch(pack, alone).items()
+                if name != "row_ids"
+            }
+            losses.append(float(model(**batch, use_cache=False)["nll"].mean()))
+    model.train(was_training)
+    return losses
