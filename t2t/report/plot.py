@@ -164,7 +164,7 @@ def plot_curve(curve: Curve, width: float = 560, height: float = 250) -> CurvePl
     points = [point for point in curve.points if isfinite(point.value)]
     if len(points) < 2:
         return None
-    left, right, top, bottom = 62.0, width - 56, 14.0, height - 44
+    left, right, top, bottom = 62.0, width - 72, 14.0, height - 44
     lowest, highest = min(point.value for point in points), max(point.value for point in points)
     log_scale = not curve.linear and lowest > 0 and highest >= 20 * lowest
     values = _decades(lowest, highest) if log_scale else _round_steps(min(0, lowest), max(0, highest))
