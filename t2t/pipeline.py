@@ -24,7 +24,7 @@ from t2t import log as logs
 from t2t.config import ApiConfig, ModelUseConfig, RunConfig, TalkConfig
 from t2t.domain.domain import load_domain
 from t2t.errors import ConfigError, RunError, end_in_one_line
-from t2t.stages import evaluate, explore, filter, report, rollout, synthesize, train
+from t2t.stages import evaluate, explore, filter, parity, report, rollout, synthesize, train
 from t2t.stages.earlier import verifier_hash
 from t2t.stages.stage import Stage, StageContext
 from t2t.store import Artifact, hash_of, write_json
@@ -118,6 +118,11 @@ def _synthesize(config: RunConfig) -> JsonValue:
     ]
 
 
+def _parity(config: RunConfig) -> JsonValue:
+    # Servers that are given prove less than engines of one's own.
+    return [_model(config), config.engine.dtype, config.train.parity_prompts, bool(config.engine.base_urls)]
+
+
 STAGES: tuple[Stage, ...] = (
     Stage("explore", 2, (), _explore, explore.run),
     Stage("synthesize", 2, ("explore",), _synthesize, synthesize.run),
@@ -125,6 +130,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("filter", 1, ("synthesize", "rollout"), lambda c: c.filter.model_dump(mode="json"), filter.run),
     Stage("baseline", 2, ("synthesize",), _evaluate, evaluate.run_baseline, _evaluate_family),
     Stage("train", 1, ("filter", "rollout"), lambda c: [c.train.model_dump(mode="json"), _model(c)], train.run),
+    Stage("parity", 1, ("synthesize", "train"), _parity, parity.run),
     Stage("evaluate", 2, ("synthesize", "train"), _evaluate, evaluate.run_tuned, _evaluate_family, ("train",)),
 )
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
@@ -287,7 +293,7 @@ def _check_surroundings(config: RunConfig, owed: Sequence[Stage]) -> None:
                 raise ConfigError(f"{setting}: {error}") from None
     served = any(not api.base_urls for api in asked.values()) and not config.engine.base_urls
     plays = "rollout" in names and config.rollout.agent == "model" and not config.rollout.api.base_urls
-    if names & {"baseline", "train", "evaluate"} or plays or served:
+    if names & {"baseline", "train", "parity", "evaluate"} or plays or served:
         from t2t.models.checkpoint import find_checkpoint
 
         if find_checkpoint(config.model.source) is not None:

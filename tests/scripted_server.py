@@ -1,7 +1,8 @@
 """A completions server that plays the reference agent: exact replies over the real protocol.
 
 Speaks what t2t asks of vLLM: ``/v1/completions`` with token ids in and out, ``/v1/models``,
-``/health``. It knows a talk by its opening and its place by the number of agent turns.
+``/health``. It knows a talk by its opening and its place by the number of agent turns, and rows that
+a trainer scored by their ids.
 """
 
 import re
@@ -24,8 +25,11 @@ class ScriptedServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, weights: Path, tasks: Callable[[], Iterable[Task]]) -> None:
+    def __init__(
+        self, weights: Path, tasks: Callable[[], Iterable[Task]], scored: Callable[[], Iterable[dict[str, Any]]] = list
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.scored = scored
         self.renderer = Renderer("smollm2", weights)
         self.tasks = tasks
         self.moves: dict[str, tuple[Any, ...]] = {}
@@ -49,6 +53,11 @@ class ScriptedServer(ThreadingHTTPServer):
         move = moves[said]
         return self.renderer.reply_ids(Message(role="assistant", content=move.say, tool_calls=move.calls))
 
+    def prompt_logprobs(self, prompt: list[int]) -> list[dict[str, Any] | None]:
+        """The trainer's own loss on a row that it scored, at every token."""
+        loss = next(row["loss"] for row in self.scored() if row["input_ids"] == prompt)
+        return [None, *({str(token): {"logprob": -loss}} for token in prompt[1:])]
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: ScriptedServer
@@ -64,8 +73,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.num_requests += 1
-        ids = self.server.reply_ids(body["prompt"])
         choice = {"index": 0, "text": "", "finish_reason": "stop"}
+        if body.get("prompt_logprobs") is not None:
+            choice["prompt_logprobs"] = self.server.prompt_logprobs(body["prompt"])
+            self._send({"id": "1", "object": "text_completion", "model": body["model"], "choices": [choice]})
+            return
+        ids = self.server.reply_ids(body["prompt"])
         if body.get("return_token_ids"):
             choice |= {"token_ids": ids, "prompt_token_ids": body["prompt"]}
         if body.get("logprobs") is not None:
@@ -82,9 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(weights: Path, tasks: Any) -> Iterator[ScriptedServer]:
+def serving(weights: Path, tasks: Any, scored: Any = list) -> Iterator[ScriptedServer]:
     """Serve on a free port of the loopback until the block ends."""
-    server = ScriptedServer(weights, tasks)
+    server = ScriptedServer(weights, tasks, scored)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

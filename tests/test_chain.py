@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,12 +62,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(weights_dir: Path, runs: Path) -> Iterator[ScriptedServer]:
+def server(weights_dir: Path, runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedServer]:
     def tasks() -> list[Task]:
         files = runs.glob("synthesize/*/tasks.jsonl")
         return [task for file in files for task in read_records(file, Task)]
 
-    with serving(weights_dir, tasks) as found:
+    def scored() -> list[dict[str, Any]]:
+        files = tmp_path_factory.getbasetemp().rglob("train/*/check.json")
+        return [row for file in files for row in json.loads(file.read_text())["rows"]]
+
+    with serving(weights_dir, tasks, scored) as found:
         yield found
 
 
@@ -99,7 +104,7 @@ def test_the_whole_chain_runs_once_and_is_reused(runs: Path, server: ScriptedSer
     assert second.returncode == 0, second.stderr[-3000:]
     assert {file: file.stat().st_mtime_ns for file in runs.rglob("*.jsonl")} == before
     assert server.num_requests == asked
-    assert second.stderr.count("reused") == 7
+    assert second.stderr.count("reused") == 8
 
 
 def test_token_ids_in_the_record_are_those_that_training_would_use(runs: Path, weights_dir: Path):
@@ -173,7 +178,7 @@ def test_two_ranks_of_a_launcher_make_each_artifact_once(tmp_path: Path, server:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
-    for stage in ("explore", "synthesize", "rollout", "filter", "baseline", "train", "evaluate"):
+    for stage in ("explore", "synthesize", "rollout", "filter", "baseline", "train", "parity", "evaluate"):
         assert [child.name.count(".") for child in (tmp_path / stage).iterdir()] == [0], stage
     assert (tmp_path / "quickstart" / "report.json").exists()
     assert "in 4 steps on 2 ranks" in done.stderr
