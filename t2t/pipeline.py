@@ -43,7 +43,10 @@ def _domains(config: RunConfig) -> JsonValue:
 def _model(config: RunConfig) -> JsonValue:
     from t2t.models.rendering import template_hash
 
-    return {**config.model.model_dump(mode="json"), "template_hash": template_hash(config.model.template)}
+    return {
+        **config.model.model_dump(mode="json", exclude={"license"}),
+        "template_hash": template_hash(config.model.template),
+    }
 
 
 def _caller(config: RunConfig) -> JsonValue:
@@ -118,18 +121,29 @@ def _synthesize(config: RunConfig) -> JsonValue:
     ]
 
 
+def _filter(config: RunConfig) -> JsonValue:
+    return [config.filter.model_dump(mode="json"), config.train.method]
+
+
 def _parity(config: RunConfig) -> JsonValue:
     # Servers that are given prove less than engines of one's own.
     return [_model(config), config.engine.dtype, config.train.parity_prompts, bool(config.engine.base_urls)]
+
+
+_HOW_FAST = {"tokens_per_pack", "share_prefix", "recompute", "compile", "resume", "report_to", "save_steps"}
+
+
+def _train(config: RunConfig) -> JsonValue:
+    return [config.train.model_dump(mode="json", exclude=_HOW_FAST), _model(config)]
 
 
 STAGES: tuple[Stage, ...] = (
     Stage("explore", 2, (), _explore, explore.run),
     Stage("synthesize", 2, ("explore",), _synthesize, synthesize.run),
     Stage("rollout", 2, ("synthesize",), _rollout, rollout.run, _rollout_family),
-    Stage("filter", 1, ("synthesize", "rollout"), lambda c: c.filter.model_dump(mode="json"), filter.run),
+    Stage("filter", 2, ("synthesize", "rollout"), _filter, filter.run),
     Stage("baseline", 2, ("synthesize",), _evaluate, evaluate.run_baseline, _evaluate_family),
-    Stage("train", 1, ("filter", "rollout"), lambda c: [c.train.model_dump(mode="json"), _model(c)], train.run),
+    Stage("train", 2, ("filter", "rollout"), _train, train.run),
     Stage("parity", 1, ("synthesize", "train"), _parity, parity.run),
     Stage("evaluate", 2, ("synthesize", "train"), _evaluate, evaluate.run_tuned, _evaluate_family, ("train",)),
 )
@@ -167,12 +181,10 @@ def run(config: RunConfig) -> None:
     if unknown:
         raise ConfigError(f"stages holds {unknown[0]!r}; stages are: {', '.join(STAGE_NAMES)}")
     found = artifacts(config)
-    if config.dry_run:
-        for stage in STAGES:
-            state = "complete" if found[stage.name].complete else "to be made"
-            log.info("%-10s %s (%s)", stage.name, found[stage.name].folder, state)
-        return
     chosen = [stage for stage in STAGES if not config.stages or stage.name in config.stages]
+    if config.dry_run:
+        _show_plan(config, chosen, found)
+        return
     _check_surroundings(config, [stage for stage in chosen if not found[stage.name].complete])
     if os.environ.get("RANK", "0") != "0":
         _train_beside_main(config, chosen, found)
@@ -187,6 +199,27 @@ def run(config: RunConfig) -> None:
     _link(config, found)
     if all(artifact.complete for artifact in found.values()):
         report.write(config, {name: artifact.folder for name, artifact in found.items()})
+
+
+def _show_plan(config: RunConfig, chosen: Sequence[Stage], found: dict[str, Artifact]) -> None:
+    """Name the folders, and show what training would learn from, as far as that is made."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    for stage in STAGES:
+        state = "complete" if found[stage.name].complete else "to be made"
+        log.info("%-10s %s (%s)", stage.name, found[stage.name].folder, state)
+    learner = next((stage for stage in chosen if stage.name == "train"), None)
+    if learner is None:
+        return
+    if missing := [name for name in learner.reads if not found[name].complete]:
+        typed = [word for word in shlex.split(_typed_settings()) if not word.startswith(("stages=", "dry_run="))]
+        log.info(
+            "train shows its rows once %s is made: t2t run %s",
+            " and ".join(missing),
+            shlex.join([*typed, "stages=[explore,synthesize,rollout,filter]"]),
+        )
+        return
+    train.preview(config, {name: found[name].folder for name in learner.reads})
 
 
 def _train_beside_main(config: RunConfig, chosen: Sequence[Stage], found: dict[str, Artifact]) -> None:
@@ -279,6 +312,10 @@ def _check_surroundings(config: RunConfig, owed: Sequence[Stage]) -> None:
         raise ConfigError(f"paths.runs={folder} cannot be made: {error.strerror}") from None
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"paths.runs={folder} cannot be written to")
+    if config.hub.push:
+        from t2t.report import hub
+
+        hub.check_token()
     names = {stage.name for stage in owed}
     if "train" in names:
         launch.check_ranks(config, _typed_settings())

@@ -10,9 +10,9 @@ import os
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import orjson
@@ -22,7 +22,7 @@ from t2t.errors import ConfigError, RunError
 from t2t.lines import whole_lines
 from t2t.log import Progress
 from t2t.models.rendering import IGNORED, Encoded, Renderer
-from t2t.records import Example, Intent, Message, Record, Rollout, Turn
+from t2t.records import Example, Intent, Message, Pair, Record, Rollout, Turn
 from t2t.store import Artifact, Writer, hash_of, read_records
 from t2t.train.packing import TokenRow
 
@@ -128,6 +128,18 @@ def load_rows(
     return _read(artifact.folder, examples, config)
 
 
+def rows_of_pairs(pairs: Sequence[Pair], sides: Iterable[tuple[TokenRow, TokenRow]]) -> Rows:
+    """Both sides of each pair as rows, for looking at them and checking their lengths."""
+    rows: list[TokenRow] = []
+    notes: list[RowNote] = []
+    for pair, both in zip(pairs, sides, strict=True):
+        for row in both:
+            num_loss = int(np.count_nonzero(np.asarray(row.labels)[1:] != IGNORED))
+            rows.append(row)
+            notes.append(RowNote(id=row.id, domain=pair.domain, intent=pair.intent, end=0, num_loss=num_loss))
+    return Rows(rows, notes, {})
+
+
 def _write(
     folder: Path, examples: Path, rollouts: Path, renderer: Renderer, config: TrainConfig, write_tools: WriteTools
 ) -> int:
@@ -146,7 +158,7 @@ def _write(
     with (
         (folder / "input_ids.int32").open("wb") as id_file,
         (folder / "labels.int32").open("wb") as label_file,
-        _TurnFile(rollouts, set(ids)) as turns_of,
+        TurnFile(rollouts, set(ids)) as turns_of,
         Writer(note_file) as notes,
     ):
         for example in read_records(examples, Example):
@@ -187,7 +199,8 @@ def _write(
 def _read(folder: Path, examples: Path, config: TrainConfig) -> Rows:
     # Plain arrays over the map: slices of `memmap` itself cost several times more memory each.
     input_ids, labels = (
-        np.asarray(np.memmap(folder / name, dtype=np.int32, mode="r")) for name in ("input_ids.int32", "labels.int32")
+        cast(Sequence[int], np.asarray(np.memmap(folder / name, dtype=np.int32, mode="r")))
+        for name in ("input_ids.int32", "labels.int32")
     )
     rows: list[TokenRow] = []
     kept: list[RowNote] = []
@@ -281,7 +294,7 @@ def _check_rendering(
         )
 
 
-class _TurnFile:
+class TurnFile:
     """The token ids of chosen rollouts, read from their file one at a time."""
 
     def __init__(self, file: Path, ids: Collection[str]) -> None:
@@ -302,7 +315,7 @@ class _TurnFile:
         start, length = self._places[row_id]
         return Rollout.model_validate_json(os.pread(self._descriptor, length, start)).turns
 
-    def __enter__(self) -> "_TurnFile":
+    def __enter__(self) -> "TurnFile":
         return self
 
     def __exit__(self, *_: object) -> None:
