@@ -24,6 +24,7 @@ class FoldedLinear(PeftLinear):
 
     _folded = torch.empty(0)
     _folded_from: tuple[Any, ...] = ()
+    _thin: tuple[torch.Tensor, ...] = ()
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Adapt `x` of shape (..., in) to (..., out)."""
@@ -38,12 +39,17 @@ class FoldedLinear(PeftLinear):
         return output if base.bias is None else output + base.bias
 
     def _fold(self, weight: torch.Tensor, lora_a: torch.Tensor, lora_b: torch.Tensor, scaling: float) -> torch.Tensor:
-        """``W + s B A``, kept until a matrix is written to."""
-        state = (id(lora_a), lora_a._version, id(lora_b), lora_b._version, weight._version, scaling)
-        if self._folded_from != state:
+        """``W + s B A``, kept until a matrix changes."""
+        # Fused optimisers write without counting versions up, so the thin matrices themselves are compared.
+        state = (id(weight), weight._version, scaling)
+        same = self._folded_from == state and all(
+            torch.equal(one, other) for one, other in zip(self._thin, (lora_a, lora_b), strict=True)
+        )
+        if not same:
             with torch.no_grad():
                 # The former copy may still be part of a graph, so it is not written over.
                 self._folded = torch.addmm(weight, lora_b, lora_a, alpha=scaling)
+                self._thin = (lora_a.detach().clone(), lora_b.detach().clone())
             self._folded_from = state
         return self._folded
 
