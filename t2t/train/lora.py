@@ -2,9 +2,8 @@
 
 PEFT multiplies the input by the weight and by the two thin matrices, and adds. Here the thin
 matrices are first folded into a copy of the weight, so the input passes one matrix, forwards and
-backwards; the two gradients follow from thin products. The mathematics is the same. The copy is
-made anew only when an optimiser step has changed the matrices. In bfloat16 the fold would round
-the update away, so PEFT's own layer stays in charge there.
+backwards; the two gradients follow from thin products. The mathematics is the same. In bfloat16
+the fold would round the update away, so PEFT's own layer stays in charge there.
 """
 
 from typing import Any, cast
@@ -22,10 +21,6 @@ def use_folded_linear(config: LoraConfig) -> None:
 class FoldedLinear(PeftLinear):
     """PEFT's adapted linear layer with another way to compute the same output."""
 
-    _folded = torch.empty(0)
-    _folded_from: tuple[Any, ...] = ()
-    _thin: tuple[torch.Tensor, ...] = ()
-
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Adapt `x` of shape (..., in) to (..., out)."""
         layer = cast(Any, self)
@@ -34,32 +29,19 @@ class FoldedLinear(PeftLinear):
         if layer.disable_adapters or layer.merged or len(names) != 1 or base.weight.dtype != torch.float32:
             return cast(Any, super()).forward(x, *args, **kwargs)
         name = names[0]
-        lora_a, lora_b, scaling = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
-        output = _FoldedProduct.apply(x, self._fold(base.weight, lora_a, lora_b, scaling), lora_a, lora_b, scaling)
-        return output if base.bias is None else output + base.bias
-
-    def _fold(self, weight: torch.Tensor, lora_a: torch.Tensor, lora_b: torch.Tensor, scaling: float) -> torch.Tensor:
-        """``W + s B A``, kept until a matrix changes."""
-        # Fused optimisers write without counting versions up, so the thin matrices themselves are compared.
-        state = (id(weight), weight._version, scaling)
-        same = self._folded_from == state and all(
-            torch.equal(one, other) for one, other in zip(self._thin, (lora_a, lora_b), strict=True)
+        output = _FoldedProduct.apply(
+            x, base.weight, layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
         )
-        if not same:
-            with torch.no_grad():
-                # The former copy may still be part of a graph, so it is not written over.
-                self._folded = torch.addmm(weight, lora_b, lora_a, alpha=scaling)
-                self._thin = (lora_a.detach().clone(), lora_b.detach().clone())
-            self._folded_from = state
-        return self._folded
+        return output if base.bias is None else output + base.bias
 
 
 class _FoldedProduct(torch.autograd.Function):
-    """``x @ folded.T``, where ``folded`` is ``W + s B A``, with gradients for x, A and B only."""
+    """``x @ (W + s B A).T`` with gradients for x, A and B only."""
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> torch.Tensor:
-        x, folded, lora_a, lora_b, scaling = args
+        x, weight, lora_a, lora_b, scaling = args
+        folded = torch.addmm(weight, lora_b, lora_a, alpha=scaling)
         ctx.save_for_backward(x, folded, lora_a, lora_b)
         ctx.scaling = scaling
         return torch.nn.functional.linear(x, folded)
