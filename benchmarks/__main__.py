@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 WEIGHTS = "weights/smollm2-135m-instruct"
-RUNS = (("training.py", WEIGHTS, "--rows", "4", "--repeats", "3"), ("synthesis.py",), ("fuzz.py",), ("validation.py",))
+RUNS = (("training.py", WEIGHTS), ("synthesis.py",), ("fuzz.py",), ("validation.py",))
 if importlib.util.find_spec("tau2"):
     RUNS += (("environment.py",), ("rollout.py",))
 else:
