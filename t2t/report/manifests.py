@@ -29,7 +29,7 @@ _CURVES = {
 
 def read_funnel(manifests: Manifests) -> tuple[FunnelStep, ...]:
     """Steps from exploration to training rows, of the stages whose manifests are given."""
-    return tuple(
+    steps = [
         FunnelStep(
             stage=stage,
             label=label,
@@ -38,7 +38,12 @@ def read_funnel(manifests: Manifests) -> tuple[FunnelStep, ...]:
         )
         for stage, label in _COUNTED.items()
         if stage in manifests
-    )
+    ]
+    pairs: dict[str, int] = manifests.get("filter", {}).get("result", {}).get("pairs", {})
+    if pairs:
+        rejected = {reason: number for reason, number in pairs.items() if reason != "count"}
+        steps.append(FunnelStep(stage="filter", label="pairs of talks", count=pairs["count"], rejected=rejected))
+    return tuple(steps)
 
 
 def read_parity(manifests: Manifests) -> Parity | None:

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from t2t.cli import load_config
 from t2t.config import RunConfig
+from t2t.pipeline import artifacts
 from t2t.records import Example, Intent, Message, Task
 from t2t.report.content import ReportContent
 from t2t.report.model_card import write_model_cards
@@ -207,6 +208,14 @@ def test_the_licence_of_the_base_goes_before_the_setting_and_along_with_the_weig
     assert (run.train / "merged" / "LICENSE").read_text() == "Be kind."
 
 
+def test_saying_the_licence_makes_no_artifact_anew(run):
+    keys = [
+        {name: artifact.key for name, artifact in artifacts(run.config(f"model.license={name}")).items()}
+        for name in ("apache-2.0", "mit")
+    ]
+    assert keys[0] == keys[1]
+
+
 def test_an_unknown_licence_is_not_made_up(run):
     card = run.cards("model.license=''")["merged"]
     assert "license" not in header(card)
@@ -225,8 +234,13 @@ def test_dpo_counts_its_pairs(run):
     examples = run.artifacts["filter"] / "examples.jsonl"
     pairs = "".join(examples.read_text().splitlines(keepends=True)[:4])
     (run.artifacts["filter"] / "pairs.jsonl").write_text(pairs)
+    file = run.artifacts["filter"] / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["result"]["pairs"] = {"count": 4, "tasks without a failed talk": 8}
+    file.write_text(json.dumps(manifest))
     card = run.cards("train.method=dpo")["merged"]
     assert "4 pairs" in card
+    assert ["filter: pairs of talks", "4", "8", ""] in read_tables(card)["Data"]
     assert "dpo" in header(card)["tags"]
 
 
