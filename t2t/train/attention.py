@@ -47,7 +47,7 @@ def _window_of_mask(*_args: Any, local_size: int | None = None, **kwargs: Any) -
     """
     chunked = local_size is not None and local_size == vars(kwargs["config"]).get("attention_chunk_size")
     if chunked or kwargs.get("use_vmap") or "allow_is_bidirectional_skip" in kwargs:
-        raise RunError("this model's layers need another mask than a causal one with a sliding window")
+        raise RunError("layers need another mask than a causal one with a sliding window")
     return local_size
 
 
@@ -86,12 +86,12 @@ def _attend(
         RunError: The layer needs what packs do not have.
     """
     if pack_layout is None:
-        raise RunError("this model's layers do not pass pack_layout on to attention")
+        raise RunError("layers do not pass pack_layout on to attention")
     for name in ("softcap", "s_aux", "position_bias"):
         if kwargs.get(name) is not None:
-            raise RunError(f"this model's attention uses {name}, which attention over packs does not have")
+            raise RunError(f"attention uses {name}, which attention over packs does not have")
     if dropout:
-        raise RunError(f"this model's attention has a dropout of {dropout}; attention over packs has none")
+        raise RunError(f"attention has a dropout of {dropout}, and attention over packs has none")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     window = attention_mask if attention_mask is not None else sliding_window
     if window is not None and window >= max(_longest(bundle) for bundle in pack_layout):

@@ -29,34 +29,40 @@ _LENGTHS = (24, 12, 9)
 def choose_packing(model: Any, wanted: Packing) -> Packing:
     """Choose the densest packing, at most `wanted`, under which a model computes each row as if alone.
 
-    Leaves the model with the attention that the choice needs, which is its own where rows are not
-    packed. A choice below `wanted` is logged with its reason.
+    Leaves the model with the attention that the choice needs: that of `t2t.train.attention`, or its
+    own where rows are not packed, or where its own keeps documents apart by their positions. A
+    choice below `wanted` is logged with its reason.
 
     Args:
         model: A causal language model of transformers, without an adapter.
         wanted: What the settings ask for.
     """
     attention.register()
-    steps: list[Packing] = ["shared", "packed"]
     if model.config._attn_implementation == attention.NAME:
         model.set_attn_implementation("sdpa")
     own = model.config._attn_implementation
+    ways: list[tuple[Packing, str]] = [("shared", attention.NAME), ("packed", attention.NAME), ("packed", own)]
+    reasons: list[str] = []
     was_training = model.training
     model.eval()
-    try:
-        for packing in steps[steps.index(wanted) :] if wanted != "single" else []:
-            reason = _why_not(model, share_prefix=packing == "shared", own=own)
-            if not reason:
-                return packing
-            fallback = "rows are packed without sharing prefixes" if packing == "shared" else "each row is a pass"
-            log.warning("train: %s cannot compute %s rows: %s; %s", type(model).__name__, packing, reason, fallback)
-        return "single"
-    finally:
-        model.train(was_training)
+    chosen: Packing = "single"
+    for packing, implementation in ways:
+        if wanted == "single" or (wanted == "packed" and packing == "shared"):
+            continue
+        reason = _why_not(model, packing == "shared", implementation, own)
+        if not reason:
+            chosen = packing
+            break
+        reasons.append(reason)
+    model.train(was_training)
+    if chosen != wanted:
+        how = "packs rows without sharing their prefixes" if chosen == "packed" else "computes each row in a pass"
+        log.warning("train %s, since with %s %s", how, type(model).__name__, reasons[0])
+    return chosen
 
 
-def _why_not(model: Any, share_prefix: bool, own: str) -> str:
-    """Say why a model cannot compute packs, or nothing; where it can, it keeps the attention for it."""
+def _why_not(model: Any, share_prefix: bool, implementation: str, own: str) -> str:
+    """Say why a model cannot compute packs, or nothing; only where it can does it keep `implementation`."""
     rows = _rows(model.get_input_embeddings().weight.shape[0])
     alone = [_logits(model, list(row.input_ids)) for row in rows]
     mixed = _logits(model, [*rows[0].input_ids, *rows[1].input_ids[_LENGTHS[0] :]])
@@ -64,17 +70,23 @@ def _why_not(model: Any, share_prefix: bool, own: str) -> str:
     pack = build_pack(rows, share_prefix)
     exact = False
     try:
-        model.set_attn_implementation(attention.NAME)
-        if model.config._attn_implementation != attention.NAME:
-            return "its attention cannot be replaced through AttentionInterface"
-        packed = _split(_logits(model, pack.input_ids, position_ids=pack.position_ids, pack_layout=pack.layout), pack)
+        model.set_attn_implementation(implementation)
+        if model.config._attn_implementation != implementation:
+            return "attention cannot be replaced through AttentionInterface"
+        arguments: dict[str, Any] = {"position_ids": pack.position_ids, "pack_layout": pack.layout}
+        packed = _split(_logits(model, pack.input_ids, **arguments), pack)
         ends = [single[-len(part) :] for single, part in zip(alone, packed, strict=True)]
         apart = max(_distance(part, end) for part, end in zip(packed, ends, strict=True))
-        exact = apart <= _TOLERANCE * unlike
-        return "" if exact else f"a row in a pack differs from the row alone by {apart / unlike:.0%} of another row"
+        if apart > _TOLERANCE * unlike:
+            return "a row comes out otherwise in a pack than alone"
+        # What only training asks of attention, such as dropout, is refused here rather than at the first step.
+        _logits(model.train(), pack.input_ids, **arguments)
+        exact = True
+        return ""
     except (RunError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         return (str(error) or type(error).__name__).splitlines()[0]
     finally:
+        model.eval()
         if not exact:
             model.set_attn_implementation(own)
 

@@ -66,6 +66,7 @@ def test_every_branch_attends_to_its_prefix_and_to_itself(layout: attention.Layo
         assert torch.allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize("window", [None, 4, 150])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_attention_by_blocks_equals_attention_on_the_cpu(layout: attention.Layout, window: int | None):
