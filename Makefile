@@ -4,10 +4,10 @@ BIN := .venv/bin
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tau2 setup-ray weights quickstart check fix test test-fast test-models test-faults test-mcp test-inspect test-tau2 test-ray bench docs clean
+.PHONY: help setup setup-tau2 setup-ray weights quickstart check fix test test-fast test-models test-training test-faults test-mcp test-inspect test-tau2 test-ray bench docs clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## Environment in .venv and model weights in weights/ (about 4 minutes once)
 	@$(PYTHON) scripts/setup.py
@@ -35,13 +35,16 @@ fix: setup  ## Format, and repair what lint can repair
 	$(BIN)/ruff format .
 
 test: setup  ## All tests, with a real vLLM server on the CPU
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not tau2 and not mcp and not inspect and not models and not faults and not ray" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not tau2 and not mcp and not inspect and not models and not training and not faults and not ray" $(PYTEST_ARGS)
 
 test-fast: setup  ## Tests that need no model server
-	$(BIN)/python -m pytest -m "not vllm and not slow and not tau2 and not mcp and not inspect and not models and not faults and not ray" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not vllm and not slow and not tau2 and not mcp and not inspect and not models and not training and not faults and not ray" $(PYTEST_ARGS)
 
 test-models: setup  ## Tests in which a real model explores, words and grades tasks (about 10 minutes)
 	$(BIN)/python -m pytest -m models $(PYTEST_ARGS)
+
+test-training: setup  ## Real weights learn eight talks by heart and play them again, served (about 10 minutes)
+	$(BIN)/python -m pytest -m training $(PYTEST_ARGS)
 
 test-faults: setup  ## Kills, broken services and full disks at length (about 15 minutes)
 	$(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
