@@ -26,7 +26,7 @@ from t2t.config import RunConfig
 from t2t.errors import ConfigError
 from t2t.models.engines import visible_gpus
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("t2t.launch")
 
 _PATIENCE_S = 30.0
 _TRAIN_PATIENCE_S = 600.0
