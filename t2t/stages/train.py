@@ -104,7 +104,7 @@ def preview(config: RunConfig, inputs: Mapping[str, Path]) -> None:
 
 
 def _read(config: RunConfig, inputs: Mapping[str, Path]) -> _Learned:
-    from t2t.train.rows import TurnFile, load_rows, rows_of_pairs
+    from t2t.train.rows import TurnFile, check_rendering, load_rows, rows_of_pairs
 
     def write_tools(domain: str) -> Collection[str]:
         return {tool.name for tool in load_domain(domain, config.domain.mcp).tools if tool.writes}
@@ -120,8 +120,14 @@ def _read(config: RunConfig, inputs: Mapping[str, Path]) -> _Learned:
     pairs = list(read_records(inputs["filter"] / "pairs.jsonl", Pair))
     if not pairs:
         raise ConfigError(f"{inputs['filter'] / 'pairs.jsonl'} holds no pair; raise rollout.attempts")
+    encoded: list[TokenPair] = []
     with TurnFile(rollouts, {one for pair in pairs for one in (pair.chosen_id, pair.rejected_id)}) as turns_of:
-        encoded = [encode_pair(one, renderer, turns_of(one.chosen_id), turns_of(one.rejected_id)) for one in pairs]
+        for pair in pairs:
+            right, wrong = turns_of(pair.chosen_id), turns_of(pair.rejected_id)
+            both = encode_pair(pair, renderer, right, wrong)
+            for row, rest, turns in ((both.chosen, pair.chosen, right), (both.rejected, pair.rejected, wrong)):
+                check_rendering(row.id, (*pair.prompt, *rest), pair.tools, turns, row.input_ids, renderer)
+            encoded.append(both)
     return _Learned(rows_of_pairs(pairs, [(one.chosen, one.rejected) for one in encoded]), encoded, renderer)
 
 
@@ -174,12 +180,14 @@ def _planned(rows: "Sequence[TokenRow]", config: RunConfig) -> list[str]:
 
 def _check_settings(config: RunConfig) -> None:
     """Refuse what training would refuse before it loads the model."""
-    from trl.trainer.dpo_config import DPOConfig
-    from trl.trainer.sft_config import SFTConfig
-
     from t2t.train.checks import check_arguments, check_packages
 
     check_packages(config.train)
+    if not config.train.trl:
+        return
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.sft_config import SFTConfig
+
     check_arguments(config.train.trl, SFTConfig if config.train.method == "sft" else DPOConfig)
 
 

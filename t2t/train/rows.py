@@ -21,7 +21,7 @@ from t2t.config import TrainConfig
 from t2t.errors import ConfigError, RunError
 from t2t.lines import whole_lines
 from t2t.log import Progress
-from t2t.models.rendering import IGNORED, Encoded, Renderer
+from t2t.models.rendering import IGNORED, Renderer
 from t2t.records import Example, Intent, Message, Pair, Record, Rollout, Turn
 from t2t.store import Artifact, Writer, hash_of, read_records
 from t2t.train.packing import TokenRow
@@ -165,7 +165,7 @@ def _write(
             messages = _until_last_reply(example.messages)
             turns = turns_of(example.id)
             encoded = renderer.encode(messages, example.tools, turns)
-            _check_rendering(example.id, messages, example.tools, turns, encoded, renderer)
+            check_rendering(example.id, messages, example.tools, turns, encoded.input_ids, renderer)
             input_ids, labels = (np.asarray(part, dtype=np.int32) for part in encoded)
             reasons = _reasons(messages, config, write_tools, example.domain)
             left_out = tuple(
@@ -268,30 +268,43 @@ def _turn_spans(labels: np.ndarray[tuple[int], np.dtype[np.int32]]) -> list[tupl
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _check_rendering(
-    row_id: str, messages: Sequence[Message], tools: str, turns: Sequence[Turn], encoded: Encoded, renderer: Renderer
+def check_rendering(
+    row_id: str,
+    messages: Sequence[Message],
+    tools: str,
+    turns: Sequence[Turn],
+    input_ids: Sequence[int],
+    renderer: Renderer,
 ) -> None:
-    """Compare a row with what a server reads: the ids that were sent and sampled, or the text of the chat template."""
+    """Compare a row with what a server reads: the ids that were sent and sampled, or the text of the chat template.
+
+    Raises:
+        RunError: they differ; says where.
+    """
     if any(turn.sampled_ids for turn in turns):
         sent = [token for turn in turns for token in (*turn.prompt_ids, *turn.sampled_ids)]
         stop = [] if sent[-1] == renderer.stop_id else [renderer.stop_id]
-        if encoded.input_ids == [*sent, *stop]:
+        if list(input_ids) == [*sent, *stop]:
             return
-        pairs = enumerate(zip(encoded.input_ids, sent, strict=False))
-        place = next((at for at, (ours, theirs) in pairs if ours != theirs), min(len(sent), len(encoded.input_ids)))
-        ours, theirs = (renderer.decode(ids[place : place + 8]) for ids in (encoded.input_ids, sent))
+        place = _first_difference(input_ids, sent)
+        ours, theirs = (renderer.decode(ids[place : place + 8]) for ids in (input_ids, sent))
         raise RunError(
             f"row {row_id}: from token {place} on training would read {ours!r} where the rollout sent {theirs!r}; "
             "the template or the tokenizer changed since: delete the rollouts and play them again"
         )
-    ours, theirs = renderer.decode(encoded.input_ids), renderer.text(messages, tools)
+    ours, theirs = renderer.decode(input_ids), renderer.text(messages, tools)
     # Some tokenizers bring text into Unicode's composed form; a server's does the same.
     if ours != theirs and unicodedata.normalize("NFC", ours) != unicodedata.normalize("NFC", theirs):
-        place = next((at for at, (one, two) in enumerate(zip(ours, theirs, strict=False)) if one != two), len(ours))
+        place = _first_difference(ours, theirs)
         raise RunError(
             f"row {row_id}: from character {place} on training would read {ours[place : place + 40]!r} where the chat "
             f"template writes {theirs[place : place + 40]!r}; choose the model.template of the tokenizer's family"
         )
+
+
+def _first_difference(one: Sequence[object], other: Sequence[object]) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 class TurnFile:
