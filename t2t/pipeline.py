@@ -21,7 +21,7 @@ from pydantic import JsonValue
 
 from t2t import launch
 from t2t import log as logs
-from t2t.config import ApiConfig, ModelUseConfig, RunConfig, TalkConfig
+from t2t.config import SPEED_SETTINGS, ApiConfig, ModelUseConfig, RunConfig, TalkConfig
 from t2t.domain.domain import load_domain
 from t2t.errors import ConfigError, RunError, end_in_one_line
 from t2t.stages import evaluate, explore, filter, parity, report, rollout, synthesize, train
@@ -130,11 +130,8 @@ def _parity(config: RunConfig) -> JsonValue:
     return [_model(config), config.engine.dtype, config.train.parity_prompts, bool(config.engine.base_urls)]
 
 
-_HOW_FAST = {"tokens_per_pack", "share_prefix", "recompute", "compile", "resume", "report_to", "save_steps"}
-
-
 def _train(config: RunConfig) -> JsonValue:
-    return [config.train.model_dump(mode="json", exclude=_HOW_FAST), _model(config)]
+    return [config.train.model_dump(mode="json", exclude=set(SPEED_SETTINGS)), _model(config)]
 
 
 STAGES: tuple[Stage, ...] = (
