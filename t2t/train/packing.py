@@ -25,6 +25,8 @@ _WORTHWHILE = 0.2
 """Share of the rows' tokens from which on ``auto`` shares prefixes."""
 _MIN_GAIN = 1.25
 """Rows leave their group only for one that saves this many times what they save there; a step mixes talks."""
+_FINENESS = 16
+"""Ranks are balanced until a pack's bound is known to this part of itself."""
 _CHUNK = 256
 """Tokens that are compared at a time when rows are put in order."""
 
@@ -221,20 +223,19 @@ def plan_run(
         seed: Seed of the order.
         num_ranks: Processes that share a step.
     """
+    rows = [rows[i] for i in _in_order(rows)]
     sizes = [_measure(row) for row in rows]
-    groups = _group(rows, sizes, _in_order(rows), _MIN_GAIN)
+    groups = _group(rows, sizes, range(len(rows)), _MIN_GAIN)
     repeated = sum(group.prefix * (len(group.rows) - 1) for group in groups)
     shared_share = repeated / sum(size.tokens for size in sizes)
     shares = share == "always" or (share == "auto" and shared_share >= _WORTHWHILE)
-    place = {row: number for number, row in enumerate(row for group in groups for row in group.rows)}
 
     steps: list[list[Pack]] = []
     for epoch in range(math.ceil(epochs)):
         order = _shuffle(groups, random.Random(f"{seed}/{epoch}"))
         members = _cut(order, sizes, loss_tokens_per_step)
         for step in members[: math.ceil(min(1.0, epochs - epoch) * len(members))]:
-            step.sort(key=place.__getitem__)
-            bundles = _group(rows, sizes, step, 1.0) if shares else [_Group(0, step)]
+            bundles = _group(rows, sizes, sorted(step), 1.0) if shares else [_Group(0, step)]
             packs = _pack(bundles, sizes, tokens_per_pack, num_ranks)
             steps.append([_lay_out(rows, sizes, pack) for pack in packs])
     most = max(len(step) for step in steps)
@@ -286,6 +287,15 @@ class _Group(NamedTuple):
     """Indices of the rows."""
 
 
+class _Subtree(NamedTuple):
+    """Rows that share a prefix, in groups that may share longer ones."""
+
+    gain: int
+    """Tokens that the groups save."""
+    groups: list[list[int]]
+    """Places of the rows."""
+
+
 def _measure(row: TokenRow) -> _Size:
     tokens = len(row.input_ids)
     labelled = np.flatnonzero(np.asarray(row.labels) != IGNORE)
@@ -328,18 +338,14 @@ def _group(rows: Sequence[TokenRow], sizes: Sequence[_Size], order: Sequence[int
     they share with their neighbours; else its rows join those.
 
     Args:
-        rows: All rows.
+        rows: All rows, in the order of `_in_order`.
         sizes: Their token counts.
-        order: Indices of the rows to group, at least one, in the order of `_in_order`.
+        order: Indices of the rows to group, at least one, ascending.
         min_gain: At least 1.
     """
     common = [_common(rows[a], rows[b], min(sizes[a].head, sizes[b].head)) for a, b in pairwise(order)]
 
-    class Subtree(NamedTuple):
-        gain: int
-        groups: list[list[int]]
-
-    def join(depth: int, parts: list[Subtree]) -> Subtree:
+    def join(depth: int, parts: list[_Subtree]) -> _Subtree:
         gain, groups, mixed = 0, list[list[int]](), list[int]()
         for part in parts:
             if part.gain > min_gain * depth * sum(len(group) for group in part.groups):
@@ -350,10 +356,10 @@ def _group(rows: Sequence[TokenRow], sizes: Sequence[_Size], order: Sequence[int
         if mixed:
             gain += depth * (len(mixed) - 1)
             groups.append(mixed)
-        return Subtree(gain, groups)
+        return _Subtree(gain, groups)
 
-    opened: list[tuple[int, list[Subtree]]] = []
-    tree = Subtree(0, [[0]])
+    opened: list[tuple[int, list[_Subtree]]] = []
+    tree = _Subtree(0, [[0]])
     for number, depth in enumerate([*common, -1]):
         while opened and opened[-1][0] > depth:
             opened[-1][1].append(tree)
@@ -362,7 +368,7 @@ def _group(rows: Sequence[TokenRow], sizes: Sequence[_Size], order: Sequence[int
             opened[-1][1].append(tree)
         else:
             opened.append((depth, [tree]))
-        tree = Subtree(0, [[number + 1]])
+        tree = _Subtree(0, [[number + 1]])
     ((_, (tree,)),) = opened
     groups = [sorted(group) for group in tree.groups]
     return [_Group(min(common[g[0] : g[-1]], default=0), [order[i] for i in g]) for g in sorted(groups)]
@@ -395,84 +401,91 @@ def _cut(order: Sequence[int], sizes: Sequence[_Size], loss_tokens: int) -> list
     return steps
 
 
-def _pack(bundles: Sequence[_Group], sizes: Sequence[_Size], most: int, num_ranks: int) -> list[list[_Group]]:
+class _Part(NamedTuple):
+    """A bundle, or as much of it as one pack takes."""
+
+    prefix: int
+    rows: list[int]
+    tokens: int
+    """Tokens to compute."""
+
+
+def _pack(bundles: Sequence[_Group], sizes: Sequence[_Size], most: int, num_ranks: int) -> list[list[_Part]]:
     """Put the rows of a step into as few packs as they need, or as many ranks want, about equally full."""
     packs = _fill(bundles, sizes, most)
     if num_ranks == 1:
         return packs
     # Ranks wait for each other at the end of a step: lower the bound while no rank gets another pack.
     allowed = -(-len(packs) // num_ranks) * num_ranks
-    best = _busiest(packs, sizes, num_ranks)
-    low, high = 0, min(most, max(_tokens(pack, sizes) for pack in packs))
-    for _ in range(8):
-        bound = (low + high + 1) // 2
+    loads = [_tokens(pack) for pack in packs]
+    best, low, high = _busiest(loads, num_ranks), sum(loads) // (2 * allowed), min(most, max(loads))
+    while high - low > max(1, high // _FINENESS):
+        bound = (low + high) // 2
         tighter = _fill(bundles, sizes, bound)
         if len(tighter) > allowed:
             low = bound
             continue
         high = bound
-        busiest = _busiest(tighter, sizes, num_ranks)
+        busiest = _busiest([_tokens(pack) for pack in tighter], num_ranks)
         if busiest < best:
             packs, best = tighter, busiest
     return packs
 
 
-def _fill(bundles: Sequence[_Group], sizes: Sequence[_Size], most: int) -> list[list[_Group]]:
+def _fill(bundles: Sequence[_Group], sizes: Sequence[_Size], most: int) -> list[list[_Part]]:
     """Put rows into packs of at most `most` tokens; a longer row is alone in its pack.
 
     A bundle is split only where it does not fit into one pack, for each part computes the prefix.
     """
     parts = [part for bundle in bundles for part in _split(bundle, sizes, most)]
-    parts.sort(key=lambda part: (-_tokens([part], sizes), part.rows))
-    packs: list[list[_Group]] = []
+    parts.sort(key=lambda part: (-part.tokens, part.rows))
+    packs: list[list[_Part]] = []
     loads: list[int] = []
     for part in parts:
-        size = _tokens([part], sizes)
-        fitting = next((i for i, load in enumerate(loads) if load + size <= most), None)
+        fitting = next((i for i, load in enumerate(loads) if load + part.tokens <= most), None)
         if fitting is None:
             packs.append([part])
-            loads.append(size)
+            loads.append(part.tokens)
         else:
             packs[fitting].append(part)
-            loads[fitting] += size
+            loads[fitting] += part.tokens
     return packs
 
 
-def _split(bundle: _Group, sizes: Sequence[_Size], most: int) -> list[_Group]:
+def _split(bundle: _Group, sizes: Sequence[_Size], most: int) -> list[_Part]:
     """Split a bundle into as few parts of at most `most` tokens as it needs, about equally long."""
     prefix, rows = bundle
-    if not prefix or prefix >= most:
-        return [_Group(0, [row]) for row in rows]
-    own = sum(sizes[row].tokens - prefix for row in rows)
-    longest_first = sorted(rows, key=lambda row: (-sizes[row].tokens, row))
-    for count in range(-(-own // (most - prefix)), len(rows)):
-        parts = [_Group(prefix, list[int]()) for _ in range(count)]
-        loads = [prefix] * count
-        for row in longest_first:
-            least = min(range(count), key=loads.__getitem__)
-            parts[least].rows.append(row)
-            loads[least] += sizes[row].tokens - prefix
-        if max(loads) <= most:
-            return parts
-    return [_Group(0, [row]) for row in rows]
+    if prefix and prefix < most:
+        own = {row: sizes[row].tokens - prefix for row in rows}
+        longest_first = sorted(rows, key=lambda row: (-own[row], row))
+        for count in range(-(-sum(own.values()) // (most - prefix)), len(rows)):
+            parts: list[list[int]] = [[] for _ in range(count)]
+            loads = [prefix] * count
+            for row in longest_first:
+                least = loads.index(min(loads))
+                parts[least].append(row)
+                loads[least] += own[row]
+            if max(loads) <= most:
+                return [_Part(prefix, part, load) for part, load in zip(parts, loads, strict=True)]
+    return [_Part(0, [row], sizes[row].tokens) for row in rows]
 
 
-def _tokens(pack: Sequence[_Group], sizes: Sequence[_Size]) -> int:
+def _tokens(pack: Sequence[_Part]) -> int:
     """Count the tokens that a pack computes."""
-    return sum(part.prefix + sum(sizes[row].tokens - part.prefix for row in part.rows) for part in pack)
+    return sum(part.tokens for part in pack)
 
 
-def _busiest(packs: Sequence[Sequence[_Group]], sizes: Sequence[_Size], num_ranks: int) -> int:
-    """Count the tokens of the rank that has most."""
-    loads = [0] * num_ranks
-    for size in sorted((_tokens(pack, sizes) for pack in packs), reverse=True):
-        loads[loads.index(min(loads))] += size
-    return max(loads)
+def _busiest(loads: Sequence[int], num_ranks: int) -> int:
+    """Count the tokens of the rank that has most, where packs have `loads`."""
+    ranks = [0] * num_ranks
+    for load in sorted(loads, reverse=True):
+        ranks[ranks.index(min(ranks))] += load
+    return max(ranks)
 
 
-def _lay_out(rows: Sequence[TokenRow], sizes: Sequence[_Size], pack: Sequence[_Group]) -> Pack:
+def _lay_out(rows: Sequence[TokenRow], sizes: Sequence[_Size], pack: Sequence[_Part]) -> Pack:
     layout: list[Bundle] = []
-    for prefix, members in pack:
+    for prefix, members, _ in pack:
         if prefix and len(members) > 1:
             layout.append(Bundle(prefix, tuple(sizes[i].tokens - prefix for i in members)))
         else:
