@@ -115,7 +115,9 @@ def test_preempted_processes_save_and_go_on_to_the_same_end(changes: dict[str, A
 
 
 @pytest.mark.slow
-def test_a_killed_rank_ends_the_others_and_the_last_checkpoint_is_good(tiny_source: str, tmp_path: Path):
+def test_a_killed_rank_ends_the_others_and_one_process_goes_on_from_the_last_checkpoint(
+    tiny_source: str, tmp_path: Path
+):
     config = CONFIG.model_copy(update={"epochs": 12, "learning_rate": 1e-3})
     process = start(TORCHRUN, tiny_source, tmp_path / "cut", config)
     await_checkpoint(process, tmp_path / "cut")
@@ -125,9 +127,9 @@ def test_a_killed_rank_ends_the_others_and_the_last_checkpoint_is_good(tiny_sour
     assert process.returncode != 0
     assert "the last checkpoint is kept" in said, said[-3000:]
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
-    found = launch(TORCHRUN, tiny_source, tmp_path / "cut", config)
-    expected = [entry["loss"] for entry in train(rows(), config, tiny_source, tmp_path / "whole", seed=1).history]
-    assert found[0] == pytest.approx(expected, rel=1e-4)
+    runs = [train(rows(), config, tiny_source, tmp_path / name, seed=1).history for name in ("whole", "cut")]
+    whole, resumed = ([entry["loss"] for entry in history] for history in runs)
+    assert resumed == pytest.approx(whole, rel=1e-4)
 
 
 @pytest.mark.parametrize(
