@@ -6,6 +6,8 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from t2t.config import TrainConfig
 from t2t.errors import ConfigError
 from t2t.train.packing import TokenRow
@@ -72,7 +74,7 @@ def check_rows(rows: Sequence[TokenRow], config: TrainConfig) -> None:
             f"row {longest.id} has {len(longest.input_ids)} tokens, more than train.max_length={config.max_length}; "
             f"set train.max_length={len(longest.input_ids)} or filter such rows"
         )
-    masked = [row.id for row in rows if row.weight <= 0 or not any(label >= 0 for label in row.labels[1:])]
+    masked = [row.id for row in rows if row.weight <= 0 or not bool((np.asarray(row.labels)[1:] >= 0).any())]
     if masked:
         raise ConfigError(
             f"{len(masked)} of {len(rows)} rows have no token that carries loss, such as {masked[0]}; "

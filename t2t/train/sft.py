@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -27,7 +27,8 @@ from t2t.train.packing import Bundle, Pack, Plan, TokenRow, plan_run
 log = logging.getLogger(__name__)
 
 _LOG_EVERY_S = 10.0
-_HIGH_RATE_FOR_ALL_WEIGHTS = 1e-4
+_HIGH_RATE = 1e-4
+"""Learning rate above which training all weights tends to undo what the model knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ def train(
     if state.is_main_process:
         for line in [*plan.describe(), *prepared.memory.lines()]:
             log.info("train: %s", line)
+        if config.adapter == "none" and config.learning_rate > _HIGH_RATE:
+            log.warning("train.learning_rate=%g is high for all weights; 1e-5 is usual", config.learning_rate)
         if resume_from:
             log.info("train goes on from step %d/%d (%s)", start, plan.num_steps, resume_from)
     reporter = _Reporter(plan, start, progress if state.is_main_process else None, state.is_main_process)
@@ -153,16 +156,6 @@ def train(
         plan.tokens_computed,
         round(seconds, 3),
     )
-
-
-def estimate(rows: Sequence[TokenRow], config: TrainConfig, model_source: str) -> Estimate:
-    """Memory that training on `rows` needs, and the packs it is going to compute, without loading weights.
-
-    Under a launcher that is for one of its ranks.
-    """
-    quiet()
-    longest = max((len(row.input_ids) for row in rows), default=1)
-    return plan_memory(config, model_source, longest, int(os.environ.get("WORLD_SIZE", "1")))
 
 
 def prepare(rows: Sequence[TokenRow], config: TrainConfig, model_source: str, seed: int, num_ranks: int) -> Prepared:
@@ -333,6 +326,7 @@ def common_arguments(
 
     on_gpu = torch.cuda.is_available()
     bfloat16 = resolve_dtype(config.dtype) == "bfloat16"
+    whole_shards = config.fsdp and config.adapter == "none"
     _name_trackers(checkpoint_dir.parent)
     return {
         "output_dir": str(checkpoint_dir),
@@ -361,6 +355,8 @@ def common_arguments(
         "disable_tqdm": True,
         "log_level": "error",
         "log_level_replica": "error",
+        # Otherwise each rank would hold the gradient of all weights between the packs of a step.
+        "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}} if whole_shards else None,
         **parallel_arguments(config),
     }
 
@@ -378,7 +374,7 @@ def quiet() -> None:
     import datasets
     import transformers
 
-    for name in ("transformers", "trl", "datasets", "accelerate", "peft"):
+    for name in ("transformers", "trl", "datasets", "accelerate", "peft", "bitsandbytes"):
         logging.getLogger(name).setLevel(logging.ERROR)
     cast(Any, transformers).logging.disable_progress_bar()
     cast(Any, datasets).disable_progress_bars()
@@ -432,8 +428,6 @@ def _agree(memory: Estimate, num_ranks: int) -> Estimate:
     """Take the smallest packs that any rank has room for."""
     if num_ranks == 1:
         return memory
-    from dataclasses import replace
-
     from accelerate.utils import gather_object
 
     everywhere = cast(list[Estimate], gather_object([memory]))

@@ -80,7 +80,8 @@ def test_too_little_memory_names_the_setting_to_lower(tiny_source: str, tmp_path
         "rows = [TokenRow(str(i), [3 + i % 90] * 3000, [-100] * 2999 + [5]) for i in range(200)]\n"
         "pages = int(Path('/proc/self/statm').read_text().split()[0])\n"
         "resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + (1 << 30),) * 2)\n"
-        "config = with_changes(share_prefix='never', tokens_per_pack=600000, loss_tokens_per_step=1000, recompute='never')\n"
+        "packs = {'share_prefix': 'never', 'tokens_per_pack': 600000, 'recompute': 'never'}\n"
+        "config = with_changes(loss_tokens_per_step=1000, **packs)\n"
         "try:\n    train(rows, config, sys.argv[1], Path(sys.argv[2]), seed=0)\n"
         "except RunError as error:\n    print(error)\n",
         encoding="utf-8",

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 from test_sft import CONFIG, with_changes
-from token_rows import make_rows
 
-from t2t.train.memory import _free_of_container
-from t2t.train.sft import estimate
+from t2t.config import TrainConfig
+from t2t.train.memory import Estimate, _free_of_container, plan_memory
+
+
+def estimate(config: TrainConfig, source: str) -> Estimate:
+    return plan_memory(config, source, longest=50, num_ranks=1)
 
 
 def test_an_estimate_counts_what_is_trained(tiny_source: str):
@@ -15,25 +18,24 @@ def test_an_estimate_counts_what_is_trained(tiny_source: str):
 
     model = AutoModelForCausalLM.from_pretrained(tiny_source, dtype=torch.float32)
     count = sum(weight.numel() for weight in model.parameters())
-    whole = estimate(make_rows(2), with_changes(adapter="none"), tiny_source)
+    whole = estimate(with_changes(adapter="none"), tiny_source)
     assert (whole.weights, whole.gradients, whole.optimiser) == (4 * count, 4 * count, 8 * count)
-    adapter = estimate(make_rows(2), CONFIG, tiny_source)
+    adapter = estimate(CONFIG, tiny_source)
     assert 0 < adapter.optimiser < whole.optimiser
     assert adapter.fits and "GiB" in adapter.lines()[0]
 
 
 def test_what_is_set_is_kept_and_what_is_not_is_fitted(tiny_source: str):
-    rows = make_rows(2)
-    fitted = estimate(rows, CONFIG, tiny_source)
-    assert fitted.tokens_per_pack >= max(len(row.input_ids) for row in rows)
+    fitted = estimate(CONFIG, tiny_source)
+    assert fitted.tokens_per_pack >= 50
     assert not fitted.recompute
-    set_by_hand = estimate(rows, with_changes(tokens_per_pack=123, recompute="always"), tiny_source)
+    set_by_hand = estimate(with_changes(tokens_per_pack=123, recompute="always"), tiny_source)
     assert (set_by_hand.tokens_per_pack, set_by_hand.recompute) == (123, True)
-    assert set_by_hand.activations < estimate(rows, with_changes(tokens_per_pack=123), tiny_source).activations
+    assert set_by_hand.activations < estimate(with_changes(tokens_per_pack=123), tiny_source).activations
 
 
 def test_where_packs_cannot_fit_activations_are_computed_again_and_the_way_out_is_said(tiny_source: str):
-    huge = estimate(make_rows(2), with_changes(tokens_per_pack=10**10), tiny_source)
+    huge = estimate(with_changes(tokens_per_pack=10**10), tiny_source)
     assert huge.recompute
     assert not huge.fits
     assert "does not fit; set train.tokens_per_pack=5000000000" in huge.lines()[-1]
