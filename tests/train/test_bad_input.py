@@ -77,10 +77,10 @@ def test_too_little_memory_names_the_setting_to_lower(tiny_source: str, tmp_path
         "import resource, sys\nfrom pathlib import Path\nfrom test_sft import with_changes\n"
         "from t2t.errors import RunError\nfrom t2t.train.packing import TokenRow\nfrom t2t.train.sft import train\n"
         "import datasets, peft, torch, transformers, trl\nfrom trl.trainer.sft_trainer import SFTTrainer\n"
-        "rows = [TokenRow(str(i), [3 + i % 90] * 3000, [-100] * 2999 + [5]) for i in range(200)]\n"
+        "rows = [TokenRow(str(i), [3 + i % 90] * 2000, [-100] * 1999 + [5]) for i in range(100)]\n"
         "pages = int(Path('/proc/self/statm').read_text().split()[0])\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + (1 << 30),) * 2)\n"
-        "packs = {'share_prefix': 'never', 'tokens_per_pack': 600000, 'recompute': 'never'}\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + (300 << 20),) * 2)\n"
+        "packs = {'share_prefix': 'never', 'tokens_per_pack': 200000, 'recompute': 'never'}\n"
         "config = with_changes(loss_tokens_per_step=1000, **packs)\n"
         "try:\n    train(rows, config, sys.argv[1], Path(sys.argv[2]), seed=0)\n"
         "except RunError as error:\n    print(error)\n",
@@ -94,4 +94,4 @@ def test_too_little_memory_names_the_setting_to_lower(tiny_source: str, tmp_path
         text=True,
         check=True,
     )
-    assert "step 1: out of memory; set train.tokens_per_pack=300000, and if that is not enough" in done.stdout
+    assert "step 1: out of memory; set train.tokens_per_pack=100000, and if that is not enough" in done.stdout
