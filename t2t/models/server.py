@@ -170,17 +170,23 @@ def lora_options(adapters: Mapping[str, Path]) -> dict[str, Any]:
     Raises:
         ConfigError: a folder holds no adapter, or one that vLLM cannot serve.
     """
-    rank = max(_check_adapter(name, folder) for name, folder in adapters.items())
-    return {
+    checked = [_check_adapter(name, folder) for name, folder in adapters.items()]
+    rank = max(rank for rank, _ in checked)
+    options: dict[str, Any] = {
         "enable_lora": True,
         "max_lora_rank": min(allowed for allowed in _LORA_RANKS if allowed >= rank),
         "max_loras": len(adapters),
         "lora_modules": [json.dumps({"name": name, "path": str(folder)}) for name, folder in adapters.items()],
     }
+    if all(targets for _, targets in checked):
+        # By itself vLLM prepares every layer, the head among them, whose part then fails on the CPU at the
+        # log-probabilities of a prompt.
+        options["lora_target_modules"] = sorted({name for _, targets in checked for name in targets})
+    return options
 
 
-def _check_adapter(name: str, folder: Path) -> int:
-    """The rank of an adapter that vLLM can serve."""
+def _check_adapter(name: str, folder: Path) -> tuple[int, list[str]]:
+    """The rank of an adapter that vLLM can serve, and the names of its layers; none where they are a pattern."""
     file = folder / "adapter_config.json"
     where = f"the adapter {name!r} in {folder}"
     weights = [folder / f"adapter_model.{kind}" for kind in ("safetensors", "bin")]
@@ -190,6 +196,8 @@ def _check_adapter(name: str, folder: Path) -> int:
         settings: Any = json.loads(file.read_text(encoding="utf-8"))
         ranks: list[Any] = [settings["r"], *(settings.get("rank_pattern") or {}).values()]
         rank = max(map(int, ranks))
+        named: Any = settings.get("target_modules")
+        targets = [str(one).rpartition(".")[2] for one in named] if isinstance(named, list) else []
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(f"{where} has an adapter_config.json that cannot be read; save it again with peft") from None
     problems = [name for name in _UNSERVED if settings.get(name)]
@@ -204,7 +212,7 @@ def _check_adapter(name: str, folder: Path) -> int:
         problems.append(f"r={rank}, which is not in 1..{_LORA_RANKS[-1]}")
     if problems:
         raise ConfigError(f"{where} has {' and '.join(problems)}, which vLLM cannot serve; set evaluate.weights=merged")
-    return rank
+    return rank, targets
 
 
 def _command(

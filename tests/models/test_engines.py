@@ -188,6 +188,15 @@ def test_adapters_are_served_by_name_with_room_for_their_ranks(tmp_path):
     options = lora_options({"tuned": first, "other": second})
     assert (options["enable_lora"], options["max_lora_rank"], options["max_loras"]) == (True, 64, 2)
     assert json.loads(options["lora_modules"][1]) == {"name": "other", "path": str(second)}
+    assert "lora_target_modules" not in options
+
+
+def test_the_engine_adapts_the_layers_of_its_adapters_alone(tmp_path):
+    first = adapter(tmp_path / "a", target_modules=["v_proj", "q_proj"])
+    second = adapter(tmp_path / "b", target_modules=["model.layers.0.mlp.up_proj", "q_proj"])
+    assert lora_options({"one": first, "two": second})["lora_target_modules"] == ["q_proj", "up_proj", "v_proj"]
+    pattern = adapter(tmp_path / "c", target_modules=r".*\.q_proj")
+    assert "lora_target_modules" not in lora_options({"one": first, "three": pattern})
 
 
 @pytest.mark.parametrize(
