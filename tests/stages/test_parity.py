@@ -263,7 +263,7 @@ def test_a_real_adapter_and_its_merged_twin_are_proved_equal(tuned: Tuned, tmp_p
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_another_scaling_and_a_base_in_place_of_the_merged_model_are_found(tuned: Tuned, tmp_path: Path):
-    """One real server of the base with the adapter as trained, and with it at twice its strength."""
+    """One real server of the base, in place of the merged model, and of the adapter at twice its strength."""
     doubled = Path(shutil.copytree(tuned.folder / "adapter", tmp_path / "doubled"))
     settings = json.loads((doubled / "adapter_config.json").read_text())
     settings["lora_alpha"] *= 2
@@ -271,29 +271,24 @@ def test_another_scaling_and_a_base_in_place_of_the_merged_model_are_found(tuned
     config = tuned.config
     talks = parity.play_held_out(config, tuned.synthesize / "tasks.jsonl", tuned.renderer)
     rows = read_check(tuned.folder / "check.json")
-    adapters = {"adapter": tuned.folder / "adapter", "doubled": doubled}
-    with Engines(config.model, config.engine, "base", tmp_path / "server.log", adapters=adapters) as engines:
+    with Engines(
+        config.model, config.engine, "base", tmp_path / "server.log", adapters={"doubled": doubled}
+    ) as engines:
 
         async def ask(name: str) -> parity.Measured:
             scorer = Scorer(config.engine, engines.base_urls, name, engines.problem)
             return await parity.measure(scorer, rows, talks, tuned.renderer.stop_id)
 
-        found = {name: asyncio.run(ask(name)) for name in ("base", *adapters)}
+        merged, adapter = (asyncio.run(ask(name)) for name in ("base", "doubled"))
 
-    def losses(merged: str, adapter: str) -> list[RowParity]:
-        served = [
-            {"merged": one[0], "adapter": other[0]}
-            for one, other in zip(found[merged].losses, found[adapter].losses, strict=True)
+    def served(name: str, losses: list[tuple[float, int]]) -> list[RowParity]:
+        return [
+            RowParity(row.id, count, row.loss, {name: loss}) for row, (loss, count) in zip(rows, losses, strict=True)
         ]
-        return [RowParity(row.id, 1, row.loss, one) for row, one in zip(rows, served, strict=True)]
 
-    def prompts(merged: str, adapter: str) -> list[PromptParity]:
-        both = zip(talks, found[merged].choices, found[adapter].choices, strict=True)
-        return [compare_greedy(talk.id, one, other) for talk, one, other in both]
-
-    agreed = losses("adapter", "adapter")
-    assert find_failure(prompts("adapter", "adapter"), agreed, 0.02) == ""
-    assert "the merged weights" in find_failure([], losses("base", "adapter"), 0.02)
-    assert "the adapter weights" in find_failure([], losses("adapter", "doubled"), 0.02)
-    assert "differently" in find_failure(prompts("base", "adapter"), agreed, 0.02)
-    assert "differently" in find_failure(prompts("adapter", "doubled"), agreed, 0.02)
+    assert "the merged weights" in find_failure([], served("merged", merged.losses), 0.02)
+    assert "the adapter weights" in find_failure([], served("adapter", adapter.losses), 0.02)
+    both = zip(talks, merged.choices, adapter.choices, strict=True)
+    prompts = [compare_greedy(talk.id, one, other) for talk, one, other in both]
+    trained = served("merged", [(row.loss, count) for row, (_, count) in zip(rows, merged.losses, strict=True)])
+    assert "differently" in find_failure(prompts, trained, 0.02)
