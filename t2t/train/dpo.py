@@ -137,7 +137,7 @@ def train(pairs: Sequence[TokenPair], config: TrainConfig, model_source: str, ou
     trainer = build_trainer(pairs, steps, config, model_source, checkpoints, seed, memory, mark)
     report = _Reporter(start, steps.num_steps, trainer if state.is_main_process else None).report
     with ranks.noticing_lost_ranks():
-        seconds = run_trainer(trainer, report, resume_from, memory)
+        seconds = run_trainer(trainer, report, resume_from, _way_out(memory))
         write_check(trainer, [pair.chosen for pair in pairs[: config.parity_prompts]], out_dir, alone=True)
         adapter_dir = save_trained(trainer, config, model_source, out_dir)
         if state.is_main_process:
@@ -237,6 +237,14 @@ def _plan_memory(pairs: Sequence[TokenPair], config: TrainConfig, model_source: 
     longest = max(2 * max(len(row.input_ids) for row in pair[1:]) for pair in pairs)
     memory = plan_memory(config.model_copy(update={"tokens_per_pack": longest}), model_source, longest, num_ranks)
     return replace(memory, weights=memory.weights * 2) if config.adapter == "none" else memory
+
+
+def _way_out(memory: Estimate) -> str:
+    if not memory.recompute:
+        return "set train.recompute=always"
+    return (
+        f"the longest pair takes {memory.tokens_per_pack} tokens; leave it out, or train an adapter on a quantised base"
+    )
 
 
 class _Reporter:

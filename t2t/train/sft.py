@@ -138,7 +138,8 @@ def train(
     reporter = _Reporter(plan, start, progress if state.is_main_process else None, state.is_main_process)
     trainer = build_trainer(prepared, rows, config, model_source, checkpoints, seed, mark)
     with ranks.noticing_lost_ranks():
-        seconds = run_trainer(trainer, reporter.report, resume_from, prepared.memory)
+        advice = way_out(prepared.memory.tokens_per_pack, prepared.memory.recompute)
+        seconds = run_trainer(trainer, reporter.report, resume_from, advice)
         write_check(trainer, _spread(rows, config.parity_prompts), out_dir, alone=prepared.alone)
         adapter_dir = save_trained(trainer, config, model_source, out_dir)
         if state.is_main_process:
@@ -241,9 +242,15 @@ def build_trainer(
 
 
 def run_trainer(
-    trainer: Any, report: Callable[[int, int, float, float], None], resume_from: Path | None, memory: Estimate
+    trainer: Any, report: Callable[[int, int, float, float], None], resume_from: Path | None, advice: str
 ) -> float:
     """Train to the end.
+
+    Args:
+        trainer: A trainer of TRL with `t2t.train.trainer.CheckpointedTrainer`.
+        report: See `t2t.train.trainer.ProgressCallback`.
+        resume_from: Checkpoint to go on from.
+        advice: What to set when memory runs out.
 
     Returns:
         Seconds it took.
@@ -266,9 +273,7 @@ def run_trainer(
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
-        raise RunError(
-            f"step {trainer.state.global_step + 1}: out of memory; {way_out(memory.tokens_per_pack, memory.recompute)}"
-        ) from error
+        raise RunError(f"step {trainer.state.global_step + 1}: out of memory; {advice}") from error
     if stop.stopped:
         step, last = trainer.state.global_step, trainer.state.max_steps
         if trainer.accelerator.is_main_process:
