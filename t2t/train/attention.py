@@ -10,7 +10,7 @@ a prefix go through `varlen_attn`, others through `flex_attention` with a mask o
 
 import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -28,6 +28,22 @@ Layout = tuple[Bundle, ...]
 
 _BLOCK = 128
 """Tokens along the side of a block of `flex_attention`'s mask."""
+
+
+class PackLayout:
+    """A pack's bundles as the argument ``pack_layout`` of a model.
+
+    Blocks that are compiled pass it on without looking into it; for a tuple they would be compiled
+    anew for each number of bundles.
+    """
+
+    def __init__(self, bundles: Layout) -> None:
+        """Take the bundles in their order."""
+        self._bundles = bundles
+
+    def __iter__(self) -> Iterator[Bundle]:
+        """Go through the bundles."""
+        return iter(self._bundles)
 
 
 def register() -> None:
@@ -62,7 +78,7 @@ def _attend(
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
-    pack_layout: Layout | None = None,
+    pack_layout: Iterable[Bundle] | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend within one pack.
@@ -76,7 +92,7 @@ def _attend(
         scaling: Factor on the scores; None is one over the root of the head size.
         dropout: Must be 0.
         sliding_window: Tokens that a token sees, itself included; None is all before it.
-        pack_layout: Its bundles have n tokens together.
+        pack_layout: Bundles that have n tokens together.
         kwargs: What else layers hand to attention; what would change the scores is refused.
 
     Returns:
@@ -92,17 +108,18 @@ def _attend(
             raise RunError(f"attention uses {name}, which attention over packs does not have")
     if dropout:
         raise RunError(f"attention has a dropout of {dropout}, and attention over packs has none")
+    layout = tuple(pack_layout)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     window = attention_mask if attention_mask is not None else sliding_window
-    if window is not None and window >= max(_longest(bundle) for bundle in pack_layout):
+    if window is not None and window >= max(_longest(bundle) for bundle in layout):
         window = None
     if query.device.type == "cpu":
         if window is not None:
-            return _attend_in_windows(query, key, value, pack_layout, scale, window).transpose(1, 2), None
-        return _PackedAttention.apply(query, key, value, pack_layout, scale).transpose(1, 2), None
-    if _fits_varlen(query, value, pack_layout):
-        return _attend_documents(query, key, value, pack_layout, scale, window)[None], None
-    return _attend_in_blocks(query, key, value, pack_layout, scale, window).transpose(1, 2), None
+            return _attend_in_windows(query, key, value, layout, scale, window).transpose(1, 2), None
+        return _PackedAttention.apply(query, key, value, layout, scale).transpose(1, 2), None
+    if _fits_varlen(query, value, layout):
+        return _attend_documents(query, key, value, layout, scale, window)[None], None
+    return _attend_in_blocks(query, key, value, layout, scale, window).transpose(1, 2), None
 
 
 def _longest(bundle: Bundle) -> int:

@@ -73,7 +73,8 @@ def _why_not(model: Any, share_prefix: bool, implementation: str, own: str) -> s
         model.set_attn_implementation(implementation)
         if model.config._attn_implementation != implementation:
             return "attention cannot be replaced through AttentionInterface"
-        arguments: dict[str, Any] = {"position_ids": pack.position_ids, "pack_layout": pack.layout}
+        layout = attention.PackLayout(pack.layout)
+        arguments: dict[str, Any] = {"position_ids": pack.position_ids, "pack_layout": layout}
         packed = _split(_logits(model, pack.input_ids, **arguments), pack)
         ends = [single[-len(part) :] for single, part in zip(alone, packed, strict=True)]
         apart = max(_distance(part, end) for part, end in zip(packed, ends, strict=True))

@@ -17,6 +17,7 @@ from transformers import Trainer, TrainerCallback
 from trl.trainer.sft_trainer import SFTTrainer
 
 from t2t.errors import RunError
+from t2t.train.attention import PackLayout
 from t2t.train.checkpoints import MARK, keep_complete
 from t2t.train.packing import IGNORE, Pack, Plan
 from t2t.train.ranks import any_rank
@@ -53,7 +54,7 @@ def to_batch(pack: Pack, alone: bool) -> dict[str, Any]:
         "row_ids": pack.row_ids,
     }
     if not alone:
-        batch |= {"position_ids": torch.tensor([pack.position_ids]), "pack_layout": pack.layout}
+        batch |= {"position_ids": torch.tensor([pack.position_ids]), "pack_layout": PackLayout(pack.layout)}
     return batch
 
 

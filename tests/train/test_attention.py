@@ -99,14 +99,23 @@ def test_documents_begin_where_the_ones_before_end():
 
 def test_what_a_pack_cannot_compute_is_refused():
     parts, layout = inputs(4), (Bundle(0, (4,)),)
-    for arguments, message in (
+    for others, message in (
         ({}, "pack_layout"),
         ({"pack_layout": layout, "softcap": 30.0}, "softcap"),
         ({"pack_layout": layout, "s_aux": torch.zeros(4)}, "s_aux"),
         ({"pack_layout": layout, "dropout": 0.1}, "dropout"),
     ):
         with pytest.raises(RunError, match=message):
-            attention._attend(torch.nn.Module(), *parts, None, **arguments)
+            attention._attend(torch.nn.Module(), *parts, None, **others)
+
+
+def arguments(pack: Pack) -> dict[str, Any]:
+    """What a model needs to know of a pack beside its tokens."""
+    return {
+        "position_ids": torch.tensor([pack.position_ids]),
+        "pack_layout": attention.PackLayout(pack.layout),
+        "use_cache": False,
+    }
 
 
 def gradients(model: Any, rows: list[TokenRow], packs: list[Pack]) -> tuple[float, dict[str, torch.Tensor]]:
@@ -115,12 +124,11 @@ def gradients(model: Any, rows: list[TokenRow], packs: list[Pack]) -> tuple[floa
     attention.register()
     model.set_attn_implementation(attention.NAME if packs else "sdpa")
     total = 0.0
-    batches = [
-        (pack.input_ids, pack.labels, {"position_ids": torch.tensor([pack.position_ids]), "pack_layout": pack.layout})
-        for pack in packs
-    ] or [(list(row.input_ids), list(row.labels), {}) for row in rows]
-    for ids, labels, arguments in batches:
-        logits = model(input_ids=torch.tensor([ids]), use_cache=False, **arguments).logits[0, :-1]
+    batches = [(pack.input_ids, pack.labels, arguments(pack)) for pack in packs] or [
+        (list(row.input_ids), list(row.labels), {"use_cache": False}) for row in rows
+    ]
+    for ids, labels, others in batches:
+        logits = model(input_ids=torch.tensor([ids]), **others).logits[0, :-1]
         loss = torch.nn.functional.cross_entropy(logits, torch.tensor(labels[1:]), reduction="sum", ignore_index=IGNORE)
         loss.backward()
         total += loss.item()
@@ -140,3 +148,24 @@ def test_packs_have_the_loss_and_gradients_of_their_rows_alone(architecture: str
         assert wanted.keys() == found.keys()
         for name, gradient in wanted.items():
             assert float((gradient - found[name]).norm()) <= 1e-5 * float(gradient.norm()) + 1e-7, name
+
+
+def test_blocks_are_compiled_once_for_all_layouts():
+    from torch._dynamo.testing import CompileCounter
+
+    model = tiny_model("llama")
+    attention.register()
+    model.set_attn_implementation(attention.NAME)
+    packs = [build_pack(make_rows(2 + number % 3, seed=number), share_prefix=number % 2 == 0) for number in range(5)]
+
+    def run(some: list[Pack]) -> list[torch.Tensor]:
+        with torch.no_grad():
+            return [model(input_ids=torch.tensor([pack.input_ids]), **arguments(pack)).logits for pack in some]
+
+    plain = run(packs)
+    counter = CompileCounter()
+    model.model.layers[0].compile(backend=counter, dynamic=True)
+    run(packs[:1])
+    first = counter.frame_count
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(plain, run(packs), strict=True))
+    assert counter.frame_count == first > 0
