@@ -249,7 +249,7 @@ def test_labels_that_are_shifted_in_the_file_are_found(tuned: Tuned, tmp_path: P
 
 @pytest.mark.vllm
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_real_adapter_and_its_merged_twin_are_proved_equal(tuned: Tuned, tmp_path: Path):
     result = parity.run(tuned.context(tmp_path))
     assert result["count"] == result["rows"] == 3 and result["template_hash"] == tuned.renderer.hash
@@ -261,7 +261,7 @@ def test_a_real_adapter_and_its_merged_twin_are_proved_equal(tuned: Tuned, tmp_p
 
 @pytest.mark.vllm
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_another_scaling_and_a_base_in_place_of_the_merged_model_are_found(tuned: Tuned, tmp_path: Path):
     """One real server of the base, in place of the merged model, and of the adapter at twice its strength."""
     doubled = Path(shutil.copytree(tuned.folder / "adapter", tmp_path / "doubled"))
