@@ -101,13 +101,21 @@ def check_arguments(arguments: dict[str, Any], settings: type[Any]) -> None:
 
 
 def check_packages(config: TrainConfig) -> None:
-    """Refuse settings whose package is missing.
+    """Refuse settings whose package, or device, is missing.
 
     Raises:
         ConfigError: Says what to type.
     """
     if config.quantize != "none" and importlib.util.find_spec("bitsandbytes") is None:
         raise ConfigError(f"train.quantize={config.quantize} needs bitsandbytes; type: pip install 't2t[quantize]'")
+    if config.quantize == "nf4":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ConfigError(
+                "train.quantize=nf4 needs a GPU: on a CPU bitsandbytes lays 4-bit weights out for serving alone; "
+                "set train.quantize=int8 or none"
+            )
     for name in config.report_to:
         if importlib.util.find_spec(name) is None:
             raise ConfigError(f"train.report_to holds {name!r}, which is not installed; type: pip install {name}")

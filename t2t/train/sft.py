@@ -165,11 +165,15 @@ def prepare(rows: Sequence[TokenRow], config: TrainConfig, model_source: str, se
     Raises:
         ConfigError: The model lacks a target of the adapter.
     """
+    import torch
+
     from t2t.train.loss import add_loss
     from t2t.train.sharing import choose_packing
 
     memory = _agree(plan_memory(config, model_source, max(len(row.input_ids) for row in rows), num_ranks), num_ranks)
     model, lora = load_model(config, model_source)
+    if torch.cuda.is_available() and not config.fsdp and config.quantize == "none":
+        model.to(torch.cuda.current_device())  # so that packing is tried with the attention that trains
     packing = choose_packing(model, "packed" if config.share_prefix == "never" else "shared")
     share: Literal["auto", "always", "never"] = config.share_prefix if packing == "shared" else "never"
     plan = plan_run(
