@@ -185,7 +185,7 @@ def test_a_run_leaves_weights_that_agree_with_what_it_checked(
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # within torch
+@pytest.mark.filterwarnings("ignore")  # of the compiler about its own ways
 def test_compiled_blocks_have_the_same_losses(tiny_source: str, tmp_path: Path):
     rows = make_rows(8)
     plain = train(rows, CONFIG, tiny_source, tmp_path / "plain", seed=0)
