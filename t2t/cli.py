@@ -197,7 +197,8 @@ def _explain(error: Exception, overrides: Sequence[str], folder: Path) -> str:
             if value not in known:
                 return f"no {name} {value!r}{_nearest(value, known)}; known: {', '.join(known)}"
         elif not word.startswith("+") and name not in _settings_names(sections=True):
-            free = any(name.startswith(f"{owner}.") for owner in ("train.trl", "train.weights", "engine.args", "domain.mcp"))
+            owners = ("train.trl", "train.weights", "engine.args", "domain.mcp")
+            free = any(name.startswith(f"{owner}.") for owner in owners)
             add = f"; to pass it on write +{word}" if free else ""
             return f"no setting {name!r}{_nearest(name, _settings_names())}{add}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
