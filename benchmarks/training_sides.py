@@ -5,6 +5,7 @@ the whole loop of the library, so a step costs what it costs a user: data, forwa
 optimiser, logging. A process of its own, because memory, allocator and compiled code are per process.
 """
 
+import ctypes
 import importlib.util
 import math
 import multiprocessing
@@ -119,6 +120,9 @@ def _serve(setup: Setup, pipe: Connection) -> None:
     from t2t.train.sft import quiet
 
     def wait_for_turn() -> float:
+        # Whoever waits leaves freed memory to the others.
+        if not torch.cuda.is_available():
+            ctypes.CDLL(None).malloc_trim(0)
         pipe.recv()
         return time.perf_counter()
 
