@@ -173,8 +173,9 @@ class Plan:
         alike = ", ".join(f"{count} rows behind {length} tokens" for length, count in self.groups[:5] if length)
         more = sum(1 for length, _ in self.groups if length) - 5
         shared = f"{self.shared_share:.0%} of the rows' tokens repeat the beginning of another row"
+        ranks = f"{self.num_ranks} ranks" if self.num_ranks > 1 else "1 rank"
         lines = [
-            f"{self.num_steps} steps of {min(rows)} to {max(rows)} rows on {self.num_ranks} ranks",
+            f"{self.num_steps} steps of {min(rows)} to {max(rows)} rows on {ranks}",
             f"{len(packs)} packs of at most {self.tokens_per_pack} tokens, longest {max(p.num_tokens for p in packs)}, "
             f"{sum(len(pack.rows) for pack in packs) / len(packs):.1f} rows and "
             f"{sum(1 for pack in packs for bundle in pack.layout if bundle.prefix_length) / len(packs):.1f} "

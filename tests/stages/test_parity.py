@@ -247,8 +247,7 @@ def test_labels_that_are_shifted_in_the_file_are_found(tuned: Tuned, tmp_path: P
         parity.run(planted.context(tmp_path / "parity"))
 
 
-@pytest.mark.vllm
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.timeout(1800)
 def test_a_real_adapter_and_its_merged_twin_are_proved_equal(tuned: Tuned, tmp_path: Path):
     result = parity.run(tuned.context(tmp_path))
@@ -259,8 +258,7 @@ def test_a_real_adapter_and_its_merged_twin_are_proved_equal(tuned: Tuned, tmp_p
     assert sum(prompt["tokens"] for prompt in written["prompts"]) > 40
 
 
-@pytest.mark.vllm
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.timeout(1800)
 def test_another_scaling_and_a_base_in_place_of_the_merged_model_are_found(tuned: Tuned, tmp_path: Path):
     """One real server of the base, in place of the merged model, and of the adapter at twice its strength."""
