@@ -24,7 +24,7 @@ def losses(folder: Path) -> list[float]:
     return [entry["loss"] for entry in json.loads(next(folder.glob("train/*/loss.json")).read_text())]
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_sigterm_saves_on_every_rank_and_the_same_command_ends_as_if_undisturbed(
     runs: Path,  # noqa: F811
     tiny_model: Path,  # noqa: F811

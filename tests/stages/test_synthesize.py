@@ -64,7 +64,10 @@ def test_the_number_of_processes_changes_no_byte(walks: Path, tmp_path: Path):
 
 
 def test_what_the_card_says_to_type_gives_the_same_configuration(walks: Path, tmp_path: Path):
-    config = configured(synthesize={"intents": ("general", "ambiguous+infeasible"), "num_train": 4, "num_test": 4})
+    config = configured(
+        synthesize={"intents": ("general", "ambiguous+infeasible"), "num_train": 4, "num_test": 4},
+        model={"license": "apache-2.0"},
+    )
     run(config, tmp_path, walks)
     typed = next(
         line for line in (tmp_path / "README.md").read_text().splitlines() if line.startswith("t2t synthesize")

@@ -83,7 +83,10 @@ CASES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [name if name in ("torchrun", "sharded") else pytest.param(name, marks=pytest.mark.training) for name in CASES],
+)
 def test_two_processes_train_to_the_losses_and_weights_of_one(case: str, tiny_source: str, tmp_path: Path):
     launcher, changes = CASES[case]
     config = CONFIG.model_copy(update=changes)
@@ -97,7 +100,7 @@ def test_two_processes_train_to_the_losses_and_weights_of_one(case: str, tiny_so
     assert [row["loss"] for row in checks[1]] == pytest.approx([row["loss"] for row in checks[0]], rel=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.parametrize("changes", [{}, {"fsdp": True}, {"adapter": "none", "fsdp": True}])
 def test_preempted_processes_save_and_go_on_to_the_same_end(changes: dict[str, Any], tiny_source: str, tmp_path: Path):
     config = CONFIG.model_copy(update={"epochs": 12, "learning_rate": 1e-3, **changes})
@@ -114,7 +117,7 @@ def test_preempted_processes_save_and_go_on_to_the_same_end(changes: dict[str, A
     assert_alike(tmp_path / "cut", tmp_path / "whole")
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_a_killed_rank_ends_the_others_and_one_process_goes_on_from_the_last_checkpoint(
     tiny_source: str, tmp_path: Path
 ):

@@ -184,7 +184,7 @@ def test_a_run_leaves_weights_that_agree_with_what_it_checked(
     assert any(f"{result.num_steps}/{result.num_steps} steps" in message for message in caplog.messages)
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.filterwarnings("ignore")  # of the compiler about its own ways
 def test_compiled_blocks_have_the_same_losses(tiny_source: str, tmp_path: Path):
     rows = make_rows(8)

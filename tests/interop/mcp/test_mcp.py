@@ -284,7 +284,7 @@ def test_no_server_outlives_its_owner(end: signal.Signals):
         import signal, sys, time
         from t2t.config import McpConfig
         from t2t.interop.mcp.server import Server
-        from t2t.pipeline import exit_on_sigterm
+        from t2t.launch import exit_on_sigterm
         exit_on_sigterm()
         server = Server("mcp.parcels", McpConfig.model_validate({SETTINGS!r}), {TRAIN.model_dump()!r})
         print(server.call("who", {{}}), flush=True)
