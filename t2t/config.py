@@ -381,7 +381,7 @@ class TrainConfig(Section):
     )
     """Modules that get an adapter."""
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
-    """Type of weights and activations; ``auto`` is bfloat16 where the hardware multiplies it fast, else float32."""
+    """Type of weights and activations; ``auto`` is bfloat16 on a GPU and on a CPU with AMX, else float32."""
     max_length: int = Field(default=4096, ge=64)
     """Longest row in tokens; a longer one stops the stage."""
     loss_tokens_per_step: int = Field(default=1024, ge=1)

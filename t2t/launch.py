@@ -11,15 +11,17 @@ the launcher's variables.
 import contextlib
 import ctypes
 import logging
+import math
 import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from t2t import log as logs
 from t2t.config import RunConfig
@@ -29,6 +31,8 @@ from t2t.models.engines import visible_gpus
 log = logging.getLogger("t2t.launch")
 
 _PATIENCE_S = 30.0
+_SAME_WISH_S = 2.0
+"""Signals within this are one wish: make and timeout pass on what each process of their group gets by itself as well."""
 _TRAIN_PATIENCE_S = 600.0
 """How long training may take to save a checkpoint once it is asked to end."""
 _INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
@@ -143,9 +147,13 @@ def end_with(parent: int) -> None:
 
 def exit_on_sigterm() -> None:
     """Turn SIGTERM into an ordinary exit, so that servers are stopped and files are closed."""
+    asked_at = -math.inf
 
-    def leave(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
+    def leave(number: int, frame: FrameType | None) -> None:
+        nonlocal asked_at
+        again, asked_at = time.monotonic() - asked_at < _SAME_WISH_S, time.monotonic()
+        if not again:
+            raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, leave)
 

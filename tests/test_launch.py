@@ -69,13 +69,13 @@ import sys
 from t2t import launch, log
 log.configure()
 launch.exit_on_sigterm()
-sys.exit(launch.run_training(sys.argv[1:], 2))
+sys.exit(launch.run_training(sys.argv[2:], int(sys.argv[1])))
 """
 RANK = """
 import os, signal, sys, time
 from pathlib import Path
 folder, how = Path(sys.argv[1]), sys.argv[2]
-rank = os.environ["RANK"]
+rank = os.environ.get("RANK", "0")
 def save(number, frame):
     time.sleep(0.5)
     (folder / f"saved{rank}").touch()
@@ -91,10 +91,10 @@ elif how == "refuse":
 """
 
 
-def start(folder: Path, how: str) -> subprocess.Popen[str]:
+def start(folder: Path, how: str, num_ranks: int = 2) -> subprocess.Popen[str]:
     script = folder / "rank.py"
     script.write_text(RANK, encoding="utf-8")
-    words = [sys.executable, "-c", STARTER, str(script), str(folder), how]
+    words = [sys.executable, "-c", STARTER, str(num_ranks), str(script), str(folder), how]
     return subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
 
@@ -135,3 +135,15 @@ def test_ranks_save_when_the_command_ends(end: signal.Signals, tmp_path: Path):
     while any(Path(f"/proc/{pid}").exists() for pid in running) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert all((tmp_path / f"saved{rank}").exists() for rank in (0, 1))
+
+
+def test_a_signal_that_comes_twice_at_once_is_one_wish(tmp_path: Path):
+    """As from ``make`` or ``timeout``, which pass on what the whole process group gets as well."""
+    process = start(tmp_path, "wait", num_ranks=1)
+    await_files(tmp_path / "pid0")
+    process.terminate()
+    time.sleep(0.1)
+    process.terminate()
+    process.communicate()
+    assert process.returncode == 143
+    assert (tmp_path / "saved0").exists()

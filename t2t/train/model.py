@@ -12,12 +12,12 @@ from t2t.models.cpu import fast_cpu_dtype
 
 
 def resolve_dtype(dtype: str) -> str:
-    """Replace ``auto``: bfloat16 on a GPU, on a CPU what it multiplies fast."""
+    """Replace ``auto``: bfloat16 on a GPU, on a CPU what it trains fast in."""
     import torch
 
     if dtype != "auto":
         return dtype
-    return "bfloat16" if torch.cuda.is_available() else fast_cpu_dtype()
+    return "bfloat16" if torch.cuda.is_available() else fast_cpu_dtype(training=True)
 
 
 def weight_dtype(config: TrainConfig) -> str:
