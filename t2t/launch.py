@@ -32,7 +32,7 @@ log = logging.getLogger("t2t.launch")
 
 _PATIENCE_S = 30.0
 _SAME_WISH_S = 2.0
-"""Signals within this are one wish: make and timeout pass on what each process of their group gets by itself as well."""
+"""Signals within this are one wish: make and timeout pass on what each of their processes gets by itself as well."""
 _TRAIN_PATIENCE_S = 600.0
 """How long training may take to save a checkpoint once it is asked to end."""
 _INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
