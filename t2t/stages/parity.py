@@ -116,9 +116,10 @@ def run(context: StageContext) -> dict[str, JsonValue]:
     ties = sum(prompt.first_difference is not None for prompt in prompts)
     if prompts:
         log.info(
-            "parity: merged weights and adapter go on alike after %d of %d prompts, and part at a tie after the others",
+            "parity: merged weights and adapter go on alike after %d of %d prompts%s",
             len(prompts) - ties,
             len(prompts),
+            ", and part at a tie after the others" if ties else "",
         )
     for name, difference in differences.items():
         log.info("parity: loss of %d rows %.4f nats a token from training (%s)", len(rows), difference, name)
