@@ -43,7 +43,7 @@ test-fast: setup  ## Tests that need no model server
 test-models: setup  ## Tests in which a real model explores, words and grades tasks (about 10 minutes)
 	$(BIN)/python -m pytest -m models $(PYTEST_ARGS)
 
-test-training: setup  ## Real weights trained and served, and several training processes cut short (about 20 minutes)
+test-training: setup  ## Real weights trained and served, and several training processes cut short (about 25 minutes)
 	$(BIN)/python -m pytest -m training $(PYTEST_ARGS)
 
 test-faults: setup  ## Kills, broken services and full disks at length (about 15 minutes)
